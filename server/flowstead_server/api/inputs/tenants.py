@@ -1,0 +1,80 @@
+"""Inputs of the mutations on tenants, projects and agents."""
+
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+
+
+@strawberry.input(name="create_tenant_input", description="A new tenant.")
+class CreateTenantInput:
+    """Input of `create_tenant`."""
+
+    name: str = strawberry.field(description="Name to show.")
+    slug: str = strawberry.field(description="Unique name for addresses: lower case, without spaces.")
+
+
+@strawberry.input(name="create_project_input", description="A new project.")
+class CreateProjectInput:
+    """Input of `create_project`."""
+
+    tenant_id: UUID | None = strawberry.field(description="Tenant of the project; null means the caller's own.")
+    name: str = strawberry.field(description="Name of the project, unique in its tenant.")
+    description: str | None = strawberry.field(description="What the project is for.")
+
+
+@strawberry.input(name="register_agent_input", description="An agent that introduces itself.")
+class RegisterAgentInput:
+    """Input of `register_agent`."""
+
+    tenant_id: UUID | None = strawberry.field(description="Tenant of the agent; null means the caller's own.")
+    labels: list[str] | None = strawberry.field(description="The agent runs flow runs whose labels are all among these.")
+    agent_config_id: UUID | None = strawberry.field(description="Stored settings that the agent follows.")
+    type: str = strawberry.field(description="Kind of the agent, such as `LocalAgent`.")
+    name: str | None = strawberry.field(description="Name of the agent.")
+
+
+@strawberry.input(name="get_runs_in_queue_input", description="What an agent that polls asks for.")
+class GetRunsInQueueInput:
+    """Input of `get_runs_in_queue`."""
+
+    tenant_id: UUID = strawberry.field(description="Tenant whose flow runs are meant.")
+    before: datetime | None = strawberry.field(description="Flow runs that start up to then; null means now.")
+    labels: list[str] | None = strawberry.field(description="Labels of the agent; null means none.")
+
+
+@strawberry.input(name="claim_flow_runs_input", description="What an agent wants to take on.")
+class ClaimFlowRunsInput:
+    """Input of `claim_flow_runs`."""
+
+    agent_id: UUID = strawberry.field(description="Id of the agent, from `register_agent`.")
+    labels: list[str] | None = strawberry.field(description="Labels of the agent; null means none.")
+    limit: int | None = strawberry.field(description="How many flow runs at most, 1 to 100; null means 1.")
+    before: datetime | None = strawberry.field(
+        description="Flow runs that start up to then, at most 60 seconds ahead; null means now."
+    )
+    lease_seconds: int | None = strawberry.field(
+        description=(
+            "How long the claim holds, 5 to 3600 seconds; null means 30. Unless the run reaches Running or the claim is "
+            "extended by then, the run goes back to the queue."
+        )
+    )
+
+
+@strawberry.input(name="flow_run_claim_input", description="A claim that an agent holds.")
+class FlowRunClaimInput:
+    """One member of `extend_flow_run_claims_input`."""
+
+    flow_run_id: UUID = strawberry.field(description="Id of the claimed flow run.")
+    claim_token: UUID = strawberry.field(description="Token that `claim_flow_runs` gave with it.")
+
+
+@strawberry.input(name="extend_flow_run_claims_input", description="Claims that an agent wants to keep.")
+class ExtendFlowRunClaimsInput:
+    """Input of `extend_flow_run_claims`."""
+
+    agent_id: UUID = strawberry.field(description="Id of the agent.")
+    claims: list[FlowRunClaimInput] = strawberry.field(description="The claims to extend.")
+    lease_seconds: int | None = strawberry.field(
+        description="How long from now the claims hold, 5 to 3600 seconds; null means 30."
+    )

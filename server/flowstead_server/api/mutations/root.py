@@ -1,0 +1,24 @@
+"""The root type `Mutation`, put together from the nouns."""
+
+import strawberry
+
+from flowstead_server.api.mutations.agents import AgentMutations
+from flowstead_server.api.mutations.flow_runs import FlowRunMutations
+from flowstead_server.api.mutations.flows import FlowMutations
+from flowstead_server.api.mutations.logs import LogMutations
+from flowstead_server.api.mutations.states import StateMutations
+from flowstead_server.api.mutations.task_runs import TaskRunMutations
+from flowstead_server.api.mutations.tenants import TenantMutations
+
+
+@strawberry.type(description="Everything that changes something. Each field takes one argument, `input`.")
+class Mutation(
+    TenantMutations,
+    FlowMutations,
+    FlowRunMutations,
+    TaskRunMutations,
+    StateMutations,
+    LogMutations,
+    AgentMutations,
+):
+    """Root of all mutations."""

@@ -1,0 +1,158 @@
+"""What mutations answer with. Every member is nullable, as it was in 1.x: a payload is never the reason for a second error."""
+
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+from strawberry.scalars import JSON
+
+
+@strawberry.type(name="success_payload", description="Says whether something was changed.")
+class SuccessPayload:
+    """Payload of mutations that answer yes or no."""
+
+    success: bool | None = strawberry.field(description="True if at least one row was changed or accepted.")
+    error: str | None = strawberry.field(default=None, description="Why not, where the mutation reports that here.")
+
+
+@strawberry.type(name="tenant_id_payload", description="The id of a tenant.")
+class TenantIdPayload:
+    """Payload of mutations on a tenant."""
+
+    id: UUID | None = strawberry.field(description="Id of the tenant.")
+
+
+@strawberry.type(name="project_id_payload", description="The id of a project.")
+class ProjectIdPayload:
+    """Payload of mutations on a project."""
+
+    id: UUID | None = strawberry.field(description="Id of the project.")
+
+
+@strawberry.type(name="flow_id_payload", description="The id of a registered flow version.")
+class FlowIdPayload:
+    """Payload of mutations on a flow."""
+
+    id: UUID | None = strawberry.field(description="Id of the flow version.")
+
+
+@strawberry.type(name="flow_run_id_payload", description="The id of a flow run.")
+class FlowRunIdPayload:
+    """Payload of mutations on a flow run."""
+
+    id: UUID | None = strawberry.field(description="Id of the flow run.")
+
+
+@strawberry.type(name="task_run_id_payload", description="The id of a task run.")
+class TaskRunIdPayload:
+    """Payload of mutations on a task run."""
+
+    id: UUID | None = strawberry.field(description="Id of the task run.")
+
+
+@strawberry.type(name="agent_id_payload", description="The id of an agent.")
+class AgentIdPayload:
+    """Payload of mutations on an agent."""
+
+    id: UUID | None = strawberry.field(description="Id of the agent.")
+
+
+@strawberry.type(name="get_or_create_task_run_info_payload", description="A task run and its stored state.")
+class GetOrCreateTaskRunInfoPayload:
+    """Payload of `get_or_create_task_run_info`."""
+
+    id: UUID | None = strawberry.field(description="Id of the task run.")
+    version: int | None = strawberry.field(description="Stored version of its state.")
+    state: str | None = strawberry.field(description="Name of its state, such as `Pending`.")
+    serialized_state: JSON | None = strawberry.field(description="Its state as it was sent.")
+
+
+@strawberry.type(name="set_flow_run_state_payload", description="What became of one requested flow run state.")
+class SetFlowRunStatePayload:
+    """One member of `set_flow_run_states`."""
+
+    id: UUID | None = strawberry.field(description="Id of the flow run.")
+    status: str | None = strawberry.field(description="`SUCCESS`, or `QUEUED` if the run has to wait for a free slot.")
+    message: str | None = strawberry.field(description="Why the run waits, if it does.")
+
+
+@strawberry.type(name="set_flow_run_states_payload", description="Results in the order of the request.")
+class SetFlowRunStatesPayload:
+    """Payload of `set_flow_run_states`."""
+
+    states: list[SetFlowRunStatePayload] | None = strawberry.field(description="One result for each requested state.")
+
+
+@strawberry.type(name="set_task_run_state_payload", description="What became of one requested task run state.")
+class SetTaskRunStatePayload:
+    """One member of `set_task_run_states`."""
+
+    id: UUID | None = strawberry.field(description="Id of the task run.")
+    status: str | None = strawberry.field(description="`SUCCESS`, or `QUEUED` if the run has to wait for a free slot.")
+    message: str | None = strawberry.field(description="Why the run waits, if it does.")
+
+
+@strawberry.type(name="set_task_run_states_payload", description="Results in the order of the request.")
+class SetTaskRunStatesPayload:
+    """Payload of `set_task_run_states`."""
+
+    states: list[SetTaskRunStatePayload] | None = strawberry.field(description="One result for each requested state.")
+
+
+@strawberry.type(name="cancel_flow_run_payload", description="The state of a flow run after it was asked to stop.")
+class CancelFlowRunPayload:
+    """Payload of `cancel_flow_run`."""
+
+    state: str | None = strawberry.field(
+        description="`Cancelled`, `Cancelling` while its process is still stopping, or the state it had already ended in."
+    )
+
+
+@strawberry.type(name="runs_in_queue_payload", description="Flow runs that an agent may start now.")
+class RunsInQueuePayload:
+    """Payload of `get_runs_in_queue`."""
+
+    flow_run_ids: list[str] | None = strawberry.field(description="Ids of at most 25 flow runs, earliest first.")
+
+
+@strawberry.type(name="claimed_flow_run", description="A flow run that now belongs to the agent that claimed it.")
+class ClaimedFlowRun:
+    """One member of `claim_flow_runs`."""
+
+    id: UUID = strawberry.field(description="Id of the flow run.")
+    name: str | None = strawberry.field(description="Name of the flow run.")
+    version: int = strawberry.field(description="Version of its state after the claim.")
+    claim_token: UUID = strawberry.field(
+        description="Proof of the claim: sent as header `X-PREFECT-CLAIM-TOKEN` with every later write for this run."
+    )
+    lease_expires: datetime = strawberry.field(
+        description="Unless the run is Running or the claim is extended by then, the run goes back to the queue."
+    )
+    start_time: datetime = strawberry.field(description="When its process is to start; may be in the near future.")
+    restart: bool = strawberry.field(description="True if the run was Running and a task retry has become due.")
+    parameters: JSON | None = strawberry.field(description="Values of its parameters.")
+    run_config: JSON | None = strawberry.field(description="How its process is to be started.")
+    flow_id: UUID = strawberry.field(description="Id of the flow version.")
+    flow_name: str | None = strawberry.field(description="Name of the flow.")
+    storage: JSON | None = strawberry.field(description="Where the flow's code is kept.")
+    core_version: str | None = strawberry.field(description="Version of the library that registered the flow.")
+
+
+@strawberry.type(name="claim_flow_runs_payload", description="What an agent got, and when to ask again.")
+class ClaimFlowRunsPayload:
+    """Payload of `claim_flow_runs`."""
+
+    flow_runs: list[ClaimedFlowRun] | None = strawberry.field(description="The claimed flow runs, earliest first.")
+    next_start_time: datetime | None = strawberry.field(
+        description="Earliest start of a matching run that was not claimed because it starts later; null if none is known."
+    )
+
+
+@strawberry.type(name="extend_flow_run_claims_payload", description="Which claims are still held, and until when.")
+class ExtendFlowRunClaimsPayload:
+    """Payload of `extend_flow_run_claims`."""
+
+    lease_expires: datetime | None = strawberry.field(description="New end of the claims that are still held.")
+    lost: list[UUID] | None = strawberry.field(
+        description="Flow runs whose claim is no longer held: taken over, finished or cancelled."
+    )
