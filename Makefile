@@ -1,0 +1,81 @@
+# Every target sets up what it needs in .venv.  `make help` lists them.
+#
+#   make demo ARGS=--exit     arguments for a target go into ARGS
+#   make test ARGS="-k claim"
+#   PYTHON=/path/to/python3.12 make setup
+
+SHELL := /bin/sh
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3.14 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# What `make generate` writes; `make verify` compares these.
+GENERATED := schema.graphql client/prefect/_generated server/flowstead_server/migrations/schema.sql docs/cli.md
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check generate verify bench ui clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# A half-made environment must not survive: the next try would take it for a whole one.
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and no python3 was found; install it or set PYTHON=/path/to/python." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed, but $(PYTHON) is `"$(PYTHON)" --version 2>&1`; set PYTHON=/path/to/python." >&2; exit 1; }
+	@echo "Creating $(VENV) ..."
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.plain: pyproject.toml | $(BIN)/python
+	@echo "Installing Flowstead ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing Flowstead and its development tools ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(VENV)/.plain $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.dev
+	@echo "Installing what the benchmarks compare with ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	@touch $@
+
+setup: $(VENV)/.dev ## Create .venv with Flowstead and the development tools
+
+demo: $(VENV)/.plain ## Start server and agent, run a first flow (ARGS=--exit ends after it)
+	@$(BIN)/prefect demo $(ARGS)
+
+test: $(VENV)/.dev ## Run the tests, against a real PostgreSQL that comes with the installation
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/benchmarks $(ARGS)
+
+check: $(VENV)/.dev ## Lint, formatting, types, and which part may import which
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+generate: $(VENV)/.dev ## Write the schema, the client's operations, schema.sql and the CLI reference anew
+	@$(BIN)/python -m flowstead_server.api.schema_export
+	@$(BIN)/python -m tools.codegen
+	@$(BIN)/python -m flowstead_cli.reference docs/cli.md
+
+# Compares with a copy rather than with the repository, so that it also works in an unpacked source archive.
+verify: $(VENV)/.dev ## Fail if a generated file differs from what its source gives
+	@rm -rf build/verify && mkdir -p build/verify
+	@tar -cf - $(GENERATED) | tar -xf - -C build/verify
+	@$(MAKE) --no-print-directory generate
+	@(for path in $(GENERATED); do diff -ru -x __pycache__ build/verify/$$path $$path || exit 1; done) \
+	  || { echo "The files above differed from what their sources give; they are regenerated now, commit them." >&2; exit 1; }
+	@rm -rf build/verify
+	@echo "Generated files are what their sources give."
+
+bench: $(VENV)/.bench ## Measure speed and memory beside their targets
+	@$(BIN)/python tests/benchmarks/__main__.py $(ARGS)
+
+ui: ## Build the web page (this release has none)
+	@echo "This release has no web page, so there is nothing to build."
+
+clean: ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,105 @@
+"""The entry point of the `prefect` command.
+
+Parses nothing itself: it finds the command, loads its module, and turns what the command raises into a sentence and
+an exit code.  0 is success, 1 a failure, 2 a wrong command line.  A reader that goes away (`| head`) ends a command
+quietly.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from flowstead_cli.errors import explained
+from flowstead_cli.wiring import CONTEXT_SETTINGS, Entry, LazyGroup
+
+__all__ = ["ENTRIES", "build", "cli", "main"]
+
+_HELP = """Run, register and watch flows, and run the server and the agents that execute them.
+
+Start with `prefect demo`: it starts a server and an agent, and runs a first flow."""
+
+_RUN = "Flows and flow runs"
+_SERVE = "Server and agents"
+_MISC = "Settings and information"
+_INTERNAL = "Used by agents and flow runs"
+
+ENTRIES = (
+    Entry("run", "flowstead_cli.commands.run", "Run a flow: here, or through an agent.", _RUN),
+    Entry("register", "flowstead_cli.commands.register", "Register flows into a project.", _RUN),
+    Entry("create", "flowstead_cli.commands.create", "Create objects in the API: projects.", _RUN),
+    Entry("get", "flowstead_cli.commands.get", "List flows, flow runs, tasks, projects and logs.", _RUN),
+    Entry("demo", "flowstead_cli.commands.demo", "Start a server and an agent and run a first flow.", _SERVE),
+    Entry("server", "flowstead_cli.commands.server", "Run the server.", _SERVE),
+    Entry("agent", "flowstead_cli.commands.agent", "Run agents, which execute flow runs.", _SERVE),
+    Entry("backend", "flowstead_cli.commands.backend", "Choose the API that commands talk to.", _MISC),
+    Entry("config", "flowstead_cli.commands.config", "Show the settings in force.", _MISC),
+    Entry("version", "flowstead_cli.commands.version", "Show the version.", _MISC),
+    Entry("execute", "flowstead_cli.commands.execute", "Execute the flow run of this process.", _INTERNAL),
+    Entry("heartbeat", "flowstead_cli.commands.heartbeat", "Report that a flow run is alive.", _INTERNAL),
+)
+
+
+def build() -> LazyGroup:
+    """Return the whole command line as a group that loads its commands when they are called."""
+    return LazyGroup(
+        name="prefect",
+        help=_HELP,
+        entries=ENTRIES,
+        rich_markup_mode=None,
+        context_settings=CONTEXT_SETTINGS,
+    )
+
+
+cli = build()
+
+
+def _print_sentence(message: str) -> None:
+    if not message:
+        return
+    text = f"\x1b[31m{message}\x1b[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else message
+    print(text, file=sys.stderr, flush=True)
+
+
+def _leave_pipe_quietly() -> None:
+    # The interpreter flushes standard output once more when it ends; it must find something that accepts the rest.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; only defects raise."""
+    try:
+        code: Any = cli.main(args=args, prog_name="prefect", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_pipe_quietly()
+        return 1
+    except (typer.Abort, KeyboardInterrupt):
+        print("\nAborted!", file=sys.stderr)
+        return 1
+    except typer.TyperException as error:
+        show = getattr(error, "show", None)
+        if show is None:
+            _print_sentence(f"Error: {error.message}")
+        else:
+            show()
+        return error.exit_code
+    except BaseException as error:
+        sentence = explained(error)
+        if sentence is None:
+            raise
+        sys.stdout.flush()
+        _print_sentence(sentence)
+        return int(getattr(error, "exit_code", 1))
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

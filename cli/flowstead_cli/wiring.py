@@ -1,0 +1,115 @@
+"""How commands hang into the command line: groups that load a command when it is called, and their help.
+
+A group knows the names and one-line descriptions of its commands as data; a command's module is imported when the
+command itself is called.  That keeps `prefect --help` independent of what the commands import.  Help and usage
+errors are plain text on purpose: they read the same in a terminal, a pipe and a log.
+"""
+
+import importlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command as build_command
+
+__all__ = ["CONTEXT_SETTINGS", "Entry", "HelpGroup", "LazyGroup", "command_app", "group_app"]
+
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command of a lazy group: its name, the module whose `app` is the command, its short help and help panel."""
+
+    name: str
+    module: str
+    help: str
+    panel: str
+
+
+class HelpGroup(TyperGroup):
+    """A group that prints its help, and succeeds, when it is called without a command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Print the help for an empty command line."""
+        if not args and not ctx.resilient_parsing:
+            typer.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+
+class LazyGroup(HelpGroup):
+    """A group whose commands are imported when they are called.
+
+    Until then a placeholder with name and description stands for each of them, which is all that a listing needs.
+    """
+
+    def __init__(self, *, entries: Iterable[Entry], **attrs: Any) -> None:
+        self.entries = {entry.name: entry for entry in entries}
+        placeholders: Any = {
+            entry.name: TyperCommand(entry.name, help=entry.help, callback=None) for entry in self.entries.values()
+        }
+        super().__init__(commands=placeholders, **attrs)
+        self._loaded: set[str] = set()
+
+    def load(self, name: str) -> Any:
+        """Import a command and return it.
+
+        Raises:
+            KeyError: the group has no command of that name.
+        """
+        if name not in self._loaded:
+            entry = self.entries[name]
+            command = build_command(importlib.import_module(entry.module).app)
+            command.name = entry.name
+            self.commands[name] = command
+            self._loaded.add(name)
+        return self.commands[name]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Load the command that the arguments call."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in self.entries:
+            command = self.load(name)
+        return name, command, rest
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the plain list of commands, one section for each panel."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for entry in self.entries.values():
+            panels.setdefault(entry.panel, []).append((entry.name, entry.help))
+        for panel, rows in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(rows)
+
+
+def group_app(help: str) -> typer.Typer:  # noqa: A002 - typer's own name for it
+    """Return an app whose commands form a group such as `prefect get`."""
+    app = typer.Typer(
+        cls=HelpGroup,
+        help=help,
+        add_completion=False,
+        rich_markup_mode=None,
+        context_settings=CONTEXT_SETTINGS,
+        pretty_exceptions_enable=False,
+    )
+
+    # Without a callback typer turns a group of one command into that command.
+    @app.callback()
+    def group() -> None:
+        pass
+
+    group.__doc__ = help
+    return app
+
+
+def command_app() -> typer.Typer:
+    """Return an app that holds one command and becomes that command."""
+    return typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        context_settings=CONTEXT_SETTINGS,
+        pretty_exceptions_enable=False,
+    )
