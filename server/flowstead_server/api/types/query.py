@@ -1,0 +1,84 @@
+"""The query root: the tables, and the few fields beside them that are ordinary resolvers.
+
+Table fields have no resolvers; `compiler.extension` answers them before GraphQL's own execution starts. The other
+fields never touch the database except `get_task_run_info`, whose failures are the errors of the verb that it calls.
+"""
+
+import os
+from functools import cache
+from importlib.metadata import version
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+from strawberry.scalars import JSON
+
+from flowstead_server.api.context import Info
+from flowstead_server.api.types.builder import add_fields
+from flowstead_server.api.types.tables import root_fields
+
+
+@cache
+def _package_version() -> str:
+    return version("flowstead")
+
+
+@strawberry.type(name="api_info", description="What answers, and in which version.")
+class ApiInfo:
+    """Payload of `api`."""
+
+    backend: str | None = strawberry.field(description="Which kind of backend this is: always `SERVER`.")
+    mode: str | None = strawberry.field(description="Whether the server works as usual: always `normal`.")
+    version: str | None = strawberry.field(description="Version of the server.")
+    core_version: str | None = strawberry.field(description="Version of the library that belongs to the server.")
+    release_timestamp: str | None = strawberry.field(description="When the server was released; null: not known.")
+
+
+@strawberry.type(name="task_run_info_payload", description="A task run and its stored state.")
+class TaskRunInfoPayload:
+    """Payload of `get_task_run_info`."""
+
+    id: UUID | None = strawberry.field(description="Id of the task run.")
+    version: int | None = strawberry.field(description="Stored version of its state.")
+    state: str | None = strawberry.field(description="Name of its state, such as `Running`.")
+    serialized_state: JSON | None = strawberry.field(description="Its state, whole.")
+
+
+@strawberry.type(name="Query", description="Everything that can be read.")
+class Query:
+    """The query root."""
+
+    @strawberry.field(description="A sign of life.")
+    def hello(self) -> str | None:
+        """Answer with a waving hand."""
+        return "👋"
+
+    @strawberry.field(description="What answers, and in which version.")
+    def api(self) -> ApiInfo | None:
+        """Answer from the environment of the process, as 1.x did, or from the installed package."""
+        return ApiInfo(
+            backend="SERVER",
+            mode="normal",
+            version=os.environ.get("PREFECT_SERVER_VERSION") or _package_version(),
+            core_version=os.environ.get("PREFECT_CORE_VERSION") or _package_version(),
+            release_timestamp=os.environ.get("RELEASE_TIMESTAMP") or None,
+        )
+
+    @strawberry.field(description="A task run and its stored state, by id.")
+    async def get_task_run_info(
+        self, info: Info, task_run_id: Annotated[UUID, strawberry.argument(description="Id of the task run.")]
+    ) -> TaskRunInfoPayload | None:
+        """Read one task run of the caller's tenant.
+
+        Raises:
+            FlowsteadError: the tenant has no such task run.
+        """
+        from flowstead_server.orchestration.task_runs import get_task_run_info  # noqa: PLC0415 - S1
+
+        found = await get_task_run_info(info.context.database, info.context.caller, task_run_id)
+        return TaskRunInfoPayload(
+            id=found.id, version=found.version, state=found.state, serialized_state=found.serialized_state
+        )
+
+
+add_fields(Query, root_fields())
