@@ -1,0 +1,121 @@
+"""Parsed and validated documents, kept for the next request that sends the same text.
+
+Validation costs far more than the execution of a small mutation, and programs send the same few documents again and
+again. Programs of 1.x also write ids into the document text, so that a text never comes twice: a text is therefore kept
+only when it is seen for the second time. The cache is bounded by entries and by text, and holds no request data.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+    validate,
+)
+
+_MAX_ENTRIES = 500
+_MAX_TEXT = 32_768
+_MAX_SEEN = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDocument:
+    """A document that was parsed and validated once."""
+
+    document: DocumentNode
+    errors: tuple[GraphQLError, ...]
+    """Why it is not valid; empty if it is."""
+    operations: tuple[tuple[str | None, OperationType], ...]
+    """Name and kind of each operation in it."""
+
+    def operation_type(self, name: str | None) -> OperationType:
+        """Return the kind of the operation that a request means.
+
+        Raises:
+            GraphQLError: there is no such operation, or the request has to say which one it means.
+        """
+        if not name:
+            if len(self.operations) == 1:
+                return self.operations[0][1]
+            raise GraphQLError(
+                "The document contains several operations; say which one with operationName."
+                if self.operations
+                else "The document contains no operation."
+            )
+        for known, kind in self.operations:
+            if known == name:
+                return kind
+        raise GraphQLError(f"The document contains no operation named {name!r}.")
+
+
+class DocumentCache:
+    """Prepares documents for one schema. Not shared between threads."""
+
+    def __init__(self, schema: GraphQLSchema, max_entries: int = _MAX_ENTRIES) -> None:
+        self._schema = schema
+        self._max_entries = max_entries
+        self._prepared: OrderedDict[str, PreparedDocument] = OrderedDict()
+        self._seen: OrderedDict[int, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._prepared)
+
+    def prepare(self, text: str) -> PreparedDocument:
+        """Parse and validate a document, or return what an earlier call found.
+
+        Raises:
+            GraphQLSyntaxError: the text is no GraphQL.
+        """
+        prepared = self._prepared.get(text)
+        if prepared is not None:
+            self._prepared.move_to_end(text)
+            return prepared
+        prepared = self._prepare(text)
+        if self._is_worth_keeping(text):
+            self._prepared[text] = prepared
+            if len(self._prepared) > self._max_entries:
+                self._prepared.popitem(last=False)
+        return prepared
+
+    def _prepare(self, text: str) -> PreparedDocument:
+        try:
+            # Positions cost memory in every node and are wanted only to point at mistakes.
+            document = parse(text, no_location=True)
+            errors = validate(self._schema, document)
+            if errors:
+                errors = validate(self._schema, parse(text))
+        except RecursionError:
+            raise GraphQLSyntaxErrorWithoutSource("The document is nested too deeply.") from None
+        operations = tuple(
+            (node.name.value if node.name else None, node.operation)
+            for node in document.definitions
+            if isinstance(node, OperationDefinitionNode)
+        )
+        return PreparedDocument(document, tuple(errors), operations)
+
+    def _is_worth_keeping(self, text: str) -> bool:
+        if len(text) > _MAX_TEXT:
+            return False
+        key = hash(text)
+        if key in self._seen:
+            del self._seen[key]
+            return True
+        self._seen[key] = None
+        if len(self._seen) > _MAX_SEEN:
+            self._seen.popitem(last=False)
+        return False
+
+
+class GraphQLSyntaxErrorWithoutSource(GraphQLError):
+    """A document that cannot be read, where there is no single position to point at."""
+
+
+def is_syntax_error(error: GraphQLError) -> bool:
+    """Say whether an error means that the document could not be parsed."""
+    return isinstance(error, GraphQLSyntaxError | GraphQLSyntaxErrorWithoutSource)
