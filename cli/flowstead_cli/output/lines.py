@@ -1,0 +1,52 @@
+"""Lines, steps and the bar at the end of a command's output.
+
+Colour is dropped when standard output is no terminal or NO_COLOR is set.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["GREEN", "RED", "YELLOW", "colour", "item", "say", "step", "summary_bar"]
+
+GREEN, YELLOW, RED = "32", "33", "31"
+TREE = "└── "
+
+
+def colour(text: str, code: str | None) -> str:
+    """Return the text in a colour (an SGR code such as `31`), if standard output shows colours."""
+    if code is None or "NO_COLOR" in os.environ or not sys.stdout.isatty():
+        return text
+    return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def say(text: str = "", code: str | None = None, *, end: str = "\n") -> None:
+    """Print a line now."""
+    print(colour(text, code), end=end, flush=True)
+
+
+def item(text: str) -> None:
+    """Print one line of a tree."""
+    say(f"{TREE}{text}")
+
+
+@contextmanager
+def step(text: str, *, quiet: bool = False) -> Iterator[None]:
+    """Print what is being done, and on the same line ` Done`, or ` Error` when the block raises."""
+    if quiet:
+        yield
+        return
+    say(text, end="")
+    try:
+        yield
+    except BaseException as error:
+        say(" Error" if isinstance(error, Exception) else "", RED)
+        raise
+    say(" Done", GREEN)
+
+
+def summary_bar(text: str, plain_length: int) -> str:
+    """Return a text centred between two bars of `=`."""
+    bar = "=" * (max(60 - plain_length, 4) // 2)
+    return f"{bar} {text} {bar}"

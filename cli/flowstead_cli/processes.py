@@ -1,0 +1,221 @@
+"""Programs that a command starts, watches and stops: the server and, for the demo, an agent.
+
+Each child gets a session of its own, so that Ctrl-C in the terminal reaches only the command, which then stops its
+children in order and exactly once.  Leaving a `with` block stops the child: politely first, then by force.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import IO, Any, Self
+
+__all__ = ["ChildProcess", "ServerProcess", "descendants", "raise_on_termination", "stop_orphans"]
+
+_STOP_TIMEOUT = 15.0
+
+
+class TerminationRequested(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: to a command it means the same as Ctrl-C."""
+
+
+@contextlib.contextmanager
+def raise_on_termination() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into `KeyboardInterrupt` inside the block, so that what was started is stopped."""
+
+    def request(_number: int, _frame: FrameType | None) -> None:
+        raise TerminationRequested
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), request) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    # A second Ctrl-C while children are being stopped would leave them behind.
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), signal.SIG_IGN) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+class ChildProcess:
+    """A Python module run as a program in a session of its own.
+
+    Args:
+        module: what follows `python -m`.
+        arguments: the program's arguments.
+        env: its whole environment; None inherits this one.
+        output: where its standard output and error go; None inherits both.
+        pass_fds: file descriptors it inherits.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        output: IO[Any] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        self.module = module
+        self._process = subprocess.Popen(
+            # -P: a folder named like one of our packages in the working directory must not be run instead.
+            [sys.executable, "-P", "-m", module, *arguments],
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the process lives."""
+        return self._process.poll()
+
+    def wait(self) -> int:
+        """Wait for the process to end by itself and return its exit code; Ctrl-C stops it and gives 0."""
+        try:
+            code = self._process.wait()
+        except KeyboardInterrupt:
+            code = self.stop()
+            return 0 if code in {0, -signal.SIGTERM} else 1
+        return code if code >= 0 else 128 - code
+
+    def stop(self, timeout: float = _STOP_TIMEOUT) -> int:
+        """Ask the process to end, kill its whole session if it does not within `timeout` seconds; return its code."""
+        with _undisturbed():
+            if self._process.poll() is None:
+                self._process.terminate()
+                try:
+                    self._process.wait(timeout)
+                except subprocess.TimeoutExpired:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(self._process.pid, signal.SIGKILL)
+                    self._process.wait()
+            return self._process.returncode
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class ServerProcess(ChildProcess):
+    """The API server.
+
+    Args:
+        arguments: of `python -m flowstead_server`.
+        env: its whole environment; None inherits this one.
+        output: where its standard output and error go; None inherits both.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], *, env: Mapping[str, str] | None = None, output: IO[Any] | None = None
+    ) -> None:
+        reader, writer = os.pipe()
+        try:
+            super().__init__(
+                "flowstead_server",
+                [*arguments, "--ready-fd", str(writer)],
+                env=env,
+                output=output,
+                pass_fds=(writer,),
+            )
+        except BaseException:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        self._ready = os.fdopen(reader, encoding="utf-8")
+
+    def wait_until_ready(self) -> dict[str, Any] | None:
+        """Wait until the server answers and return what it says about itself, or None if it ended before."""
+        with self._ready:
+            line = self._ready.readline()
+        if not line.strip():
+            return None
+        ready: dict[str, Any] = json.loads(line)
+        return ready
+
+
+def _process_table() -> dict[int, int]:
+    # Parent of each process.  /proc where there is one, else ps, which every other POSIX system has.
+    proc = Path("/proc")
+    if (proc / "self" / "stat").exists():
+        table = {}
+        for entry in proc.iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError, ValueError, IndexError):
+                    # The name of the program may hold blanks and brackets; what follows the last bracket is fixed.
+                    table[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        return table
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)  # noqa: S607 - found on PATH
+    pairs = (line.split() for line in listing.stdout.splitlines())
+    return {int(pair[0]): int(pair[1]) for pair in pairs if len(pair) == 2}  # noqa: PLR2004 - a pair
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the ids of all processes below a process, parents first."""
+    children: dict[int, list[int]] = {}
+    for child, parent in _process_table().items():
+        children.setdefault(parent, []).append(child)
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        below = children.get(waiting.pop(0), [])
+        found += below
+        waiting += below
+    return found
+
+
+def _signal_each(pids: Sequence[int], number: int) -> list[int]:
+    alive = []
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            continue
+        alive.append(pid)
+    return alive
+
+
+def stop_orphans(pids: Sequence[int], wait: Callable[[float], object], timeout: float = 5.0) -> None:
+    """End processes that outlived the one that started them: politely, and by force after `timeout` seconds.
+
+    Args:
+        pids: what `descendants` returned while their starter lived.
+        wait: how to pause, in seconds.
+        timeout: seconds until force is used.
+    """
+    with _undisturbed():
+        alive = _signal_each(pids, signal.SIGTERM)
+        for _ in range(int(timeout / 0.05)):
+            alive = _signal_each(alive, 0)
+            if not alive:
+                return
+            wait(0.05)
+        _signal_each(alive, signal.SIGKILL)
