@@ -1,0 +1,78 @@
+"""What the rest of the agent knows about a platform: the protocol of launchers and what they return.
+
+A launcher knows neither loops nor the API.  `LaunchError` is the only error that `launch` raises for a run that
+cannot be started; `LaunchOutcomeUnknownError` says that it may have been.
+"""
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+__all__ = ["ClaimedRun", "Ended", "Launched", "Launcher"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRun:
+    """A flow run that this agent has claimed and nobody else may start."""
+
+    flow_run_id: str
+    name: str | None
+    version: int
+    """the version of the run after the claim"""
+    claim_token: str
+    start_time: datetime
+    """when to start, aware; may be in the future"""
+    restart: bool
+    """the run was Running, and one of its task runs is due for a retry"""
+    flow_id: str
+    run_config: Mapping[str, Any] | None = None
+    storage: Mapping[str, Any] | None = None
+    deadline: float = field(default=0.0, compare=False)
+    """the event loop's time at which the claim ends unless it is extended, in seconds"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How what was launched came to its end."""
+
+    ok: bool
+    """whether it ended by itself and reported no failure"""
+    reason: str
+    """one sentence, for the run's state and log, that says what ended and how"""
+    output: str
+    """the last of what it printed, empty if nothing or unknown"""
+
+
+class Launched(Protocol):
+    """A run on its platform."""
+
+    @property
+    def description(self) -> str:
+        """What the run's log calls it, such as `PID: 123`."""
+        ...
+
+    @property
+    def ended(self) -> Awaitable[Ended]:
+        """How it ended; may be awaited by several tasks, at any time, and cancelled without effect on the run."""
+        ...
+
+    async def terminate(self, grace_seconds: float) -> None:
+        """End it: politely, and by force after `grace_seconds`.  Returns when it has ended."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts runs on one platform."""
+
+    async def start(self) -> None:
+        """Get ready; called once, before the first launch.  Raises `AgentError` if the platform is not usable."""
+        ...
+
+    async def launch(self, claimed: ClaimedRun) -> Launched:
+        """Start a run.  Raises `LaunchError`, or `LaunchOutcomeUnknownError`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; what was launched goes on."""
+        ...
