@@ -48,15 +48,16 @@ def become_child(plan: ChildPlan) -> int:
 
 def search_path_without_environment() -> list[str]:
     """Return `sys.path` without the entries that come from PYTHONPATH (of a process started with `-P`)."""
-    own = {os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}  # noqa:
-    PTH100 - as the interpreter does it return [entry for entry in sys.path if entry and entry not in own]
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    own = {os.path.abspath(entry) for entry in given if entry}  # noqa: PTH100 - as the interpreter does it
+    return [entry for entry in sys.path if entry and entry not in own]
 
 
 def child_search_path(directory: str, python_path: str, base_path: list[str]) -> list[str]:
     """Return the import path that `python -m` has in `directory` with the given PYTHONPATH: no duplicates, absolute."""
-    given = [os.path.join(directory, entry) for entry in python_path.split(os.pathsep)] if python_path else []  #
-    noqa: PTH118 - strings in, strings out return list(dict.fromkeys([directory, *(os.path.normpath(entry) for entry
-    in given), *base_path]))
+    entries = python_path.split(os.pathsep) if python_path else []
+    given = [os.path.normpath(os.path.join(directory, entry)) for entry in entries]  # noqa: PTH118 - strings, not paths
+    return list(dict.fromkeys([directory, *given, *base_path]))
 
 
 def _open_output(descriptor: int) -> None:
