@@ -516,7 +516,7 @@ begin
 end
 $$;
 create trigger flow_run_started after update on flow_run for each row
-    when (new.state = 'Running' and old.state is distinct from 'Running')
+    when (new.state = 'Running' and new.version is distinct from old.version)
     execute function flow_run_started();
 
 create function task_run_due_changed() returns trigger
@@ -534,9 +534,7 @@ begin
 end
 $$;
 create trigger task_run_due_changed after update on task_run for each row
-    when (
-        is_scheduled_state(new.state) or is_scheduled_state(old.state)
-    )
+    when (is_scheduled_state(new.state) or is_scheduled_state(old.state))
     execute function task_run_due_changed();
 
 create function delete_logs_of_gone_runs() returns trigger

@@ -1,0 +1,29 @@
+"""What a verb says after its commit, so that followers look again. Hints may be lost: the tables are the truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+
+class Hints(Protocol):
+    """Receives hints. Both methods return at once, never raise, and are called on the event loop's thread."""
+
+    def runs_changed(self, flow_run_ids: Iterable[UUID]) -> None:
+        """These flow runs have new events."""
+
+    def queue_changed(self, tenant_id: UUID, label_set_ids: Iterable[int]) -> None:
+        """Runs with these label sets were put into the queue, or their start time changed."""
+
+
+class NoHints:
+    """Says nothing to nobody: for programs that have no followers."""
+
+    def runs_changed(self, flow_run_ids: Iterable[UUID]) -> None:
+        """Do nothing."""
+
+    def queue_changed(self, tenant_id: UUID, label_set_ids: Iterable[int]) -> None:
+        """Do nothing."""

@@ -1,0 +1,18 @@
+"""Fixtures that every test may use. Coroutine tests and fixtures run on anyio's asyncio backend without a mark."""
+
+import inspect
+import sys
+from pathlib import Path
+
+import pytest
+
+# helpers for tests are imported by plain names from here
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+pytest_plugins = ["postgres_fixtures"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
+    if name.startswith("test") and inspect.iscoroutinefunction(obj):
+        pytest.mark.anyio(obj)
