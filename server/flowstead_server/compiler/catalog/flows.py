@@ -21,6 +21,7 @@ TENANT = table(
         to_many("flows", "flow", "tenant_id", "Flows of the tenant, all versions."),
         to_many("projects", "project", "tenant_id", "Projects of the tenant."),
     ],
+    tenant_column="id",
 )
 
 PROJECT = table(

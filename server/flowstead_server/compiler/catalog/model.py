@@ -153,13 +153,20 @@ class Catalog:
                     raise CatalogError(f"{where} joins unknown columns {local}, {remote}")
 
 
-def table(name: str, description: str, columns: Iterable[Column], relationships: Iterable[Relationship] = ()) -> Table:
+def table(
+    name: str,
+    description: str,
+    columns: Iterable[Column],
+    relationships: Iterable[Relationship] = (),
+    tenant_column: str = "tenant_id",
+) -> Table:
     """Build a table from its parts, keeping the order in which they are written."""
     return Table(
         name=name,
         description=description,
         columns=MappingProxyType({column.name: column for column in columns}),
         relationships=MappingProxyType({relationship.name: relationship for relationship in relationships}),
+        tenant_column=tenant_column,
     )
 
 

@@ -1,0 +1,287 @@
+"""From selected table fields to one SQL statement whose single value holds the JSON text of every root field.
+
+Each list is read by an inner query (WHERE, DISTINCT ON, ORDER BY, LIMIT); around it the JSON of each row is written,
+so that nothing is computed for rows that a limit cuts off. Related rows come from lateral joins: PostgreSQL keeps the
+order of the outer rows and remembers the answer for keys that repeat, which one subquery per row would not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flowstead_server.compiler.catalog import CATALOG, Column, Relationship, Scalar, Table
+from flowstead_server.compiler.conditions import column_sql, conditions, joined
+from flowstead_server.compiler.context import Context
+from flowstead_server.compiler.errors import CompileError
+from flowstead_server.compiler.jsontext import JsonObject, array_of, json_of, json_of_any
+from flowstead_server.compiler.limits import Limits
+from flowstead_server.compiler.ordering import AGGREGATE_SUFFIX, aggregate_sql, distinct_expressions, sort_keys
+from flowstead_server.compiler.scope import source
+from flowstead_server.compiler.values import as_int, as_list, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from uuid import UUID
+
+    from graphql import FieldNode, FragmentDefinitionNode
+
+_BY_KEY_SUFFIX = "_by_pk"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """One statement and its bind arguments.
+
+    Its single value is a text array: for each of `keys` the JSON text of that root field, or null where a row that
+    was asked for by primary key does not exist.
+    """
+
+    sql: str
+    arguments: list[Any]
+    keys: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Row:
+    """A row that JSON is written from: its alias, the columns that are read from it, and the joins that it needs."""
+
+    alias: str
+    columns: dict[str, None] = field(default_factory=dict)
+    joins: list[str] = field(default_factory=list)
+
+    def read(self, column: Column) -> str:
+        for name in column.depends_on or (column.name,):
+            self.columns[name] = None
+        return column_sql(column, self.alias)
+
+
+def is_table_field(name: str) -> bool:
+    """Whether a root field is answered by the compiler."""
+    return name in _ROOTS
+
+
+def compile_fields(
+    fields: Mapping[str, list[FieldNode]],
+    *,
+    tenant_id: UUID,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    variables: Mapping[str, Any],
+    limits: Limits | None = None,
+) -> Compiled:
+    """Compile validated root fields by response key. All of them must be table fields.
+
+    Raises:
+        CompileError: a value in the query cannot be used; its path names the root field.
+    """
+    context = Context(tenant_id, fragments, variables, limits or Limits())
+    roots: list[str] = []
+    for key, nodes in fields.items():
+        try:
+            roots.append(_root(context, nodes))
+        except CompileError as error:
+            raise type(error)(error.message, (key, *error.path)) from None
+        except RecursionError:
+            raise CompileError("The query is nested too deeply.", (key,)) from None
+    return Compiled(f"SELECT ARRAY[{', '.join(roots)}]::text[]", context.arguments, tuple(fields))
+
+
+def _root(context: Context, nodes: list[FieldNode]) -> str:
+    table, kind = _ROOTS[nodes[0].name.value]
+    if kind == AGGREGATE_SUFFIX:
+        return f"(SELECT {_aggregate(context, table, nodes, [])})"
+    if kind == _BY_KEY_SUFFIX:
+        return f"({_by_key(context, table, nodes)})"
+    return f"(SELECT {_rows(context, table, nodes, [])})"
+
+
+def _by_key(context: Context, table: Table, nodes: list[FieldNode]) -> str:
+    row = _Row(context.alias())
+    given = context.arguments_of(nodes[0])
+    matches = [
+        f"{column_sql(table.columns[key], row.alias)} = {context.bind(table.columns[key].scalar, given[key])}"
+        for key in table.primary_key
+    ]
+    json = _object(context, table, row, nodes).sql()
+    return f"SELECT {json} {source(table, row.alias, matches, row.joins)} LIMIT 1"
+
+
+def _rows(context: Context, table: Table, nodes: list[FieldNode], outer: list[tuple[Relationship, str]]) -> str:
+    row = _Row(context.alias())
+    json = _object(context, table, row, nodes).sql()
+    return f"{array_of(json)} {_source_of(context, table, row, nodes[0], outer)}"
+
+
+def _source_of(
+    context: Context, table: Table, row: _Row, node: FieldNode, outer: list[tuple[Relationship, str]]
+) -> str:
+    """FROM … of the rows that a list field selects; `outer` ties them to the row that they belong to."""
+    given = context.arguments_of(node)
+    found = [condition for relationship, alias in outer for condition in joined(relationship, alias, row.alias)]
+    found += conditions(context, table, row.alias, given.get("where"))
+    keys = sort_keys(context, table, row.alias, given.get("order_by"))
+    distinct = distinct_expressions(table, row.alias, given["distinct_on"], keys) if given.get("distinct_on") else []
+    limit = context.limits.rows(_count(given, "limit"))
+    offset = _count(given, "offset")
+    if not (keys or distinct or limit is not None or offset):
+        return source(table, row.alias, found, row.joins)
+    parts = ["SELECT"]
+    if distinct:
+        parts.append(f"DISTINCT ON ({', '.join(distinct)})")
+    parts += [", ".join(f"{row.alias}.{name}" for name in row.columns) or "1", source(table, row.alias, found)]
+    if keys:
+        parts.append(f"ORDER BY {', '.join(f'{expression} {direction}' for expression, direction in keys)}")
+    if limit is not None:
+        parts.append(f"LIMIT {context.bind(Scalar.INT, limit)}")
+    if offset:
+        parts.append(f"OFFSET {context.bind(Scalar.INT, offset)}")
+    return " ".join([f"FROM ({' '.join(parts)}) AS {row.alias}", *row.joins])
+
+
+def _count(given: Mapping[str, Any], name: str) -> int | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    if as_int(value) < 0:
+        raise CompileError(f"{name} cannot be negative, but is {as_int(value)}.")
+    return as_int(value)
+
+
+def _object(context: Context, table: Table, row: _Row, nodes: Iterable[FieldNode]) -> JsonObject:
+    json = JsonObject()
+    for key, members in context.fields(node.selection_set for node in nodes).items():
+        name = members[0].name.value
+        if (column := table.columns.get(name)) is not None:
+            json.add(key, _column(context, row, column, members[0]))
+        elif name == "__typename":
+            json.add_text(key, f'"{table.name}"')
+        elif (relationship := table.relationships.get(name)) is not None:
+            json.add(key, _related(context, relationship, row, members, table))
+        else:
+            related = table.relationships[name.removesuffix(AGGREGATE_SUFFIX)]
+            json.add(key, _related_aggregate(context, related, row, members, table))
+    return json
+
+
+def _column(context: Context, row: _Row, column: Column, node: FieldNode) -> str:
+    value = row.read(column)
+    if node.arguments and (path := context.arguments_of(node).get("path")) is not None:
+        value = f"({value} #> {context.bind_all(Scalar.STRING, json_path(path))})"
+        return f"coalesce({value}::text, 'null')"
+    return json_of(column, value)
+
+
+def _tie(relationship: Relationship, row: _Row, table: Table) -> list[tuple[Relationship, str]]:
+    for name in (*(local for local, _ in relationship.join), *relationship.condition_columns):
+        row.read(table.columns[name])
+    return [(relationship, row.alias)]
+
+
+def _join(context: Context, row: _Row, query: str) -> str:
+    alias = context.alias()
+    row.joins.append(f"LEFT JOIN LATERAL ({query}) AS {alias}(json) ON true")
+    return f"{alias}.json"
+
+
+def _related(context: Context, relationship: Relationship, row: _Row, nodes: list[FieldNode], table: Table) -> str:
+    target = CATALOG.tables[relationship.target]
+    outer = _tie(relationship, row, table)
+    if relationship.is_array:
+        return _join(context, row, f"SELECT {_rows(context, target, nodes, outer)}")
+    related = _Row(context.alias())
+    json = _object(context, target, related, nodes).sql()
+    tail = source(target, related.alias, joined(relationship, row.alias, related.alias), related.joins)
+    # OFFSET 0 keeps PostgreSQL from turning this into a hash join, which would lose the order of the outer rows
+    return f"coalesce({_join(context, row, f'SELECT {json} {tail} OFFSET 0')}, 'null')"
+
+
+def _related_aggregate(
+    context: Context, relationship: Relationship, row: _Row, nodes: list[FieldNode], table: Table
+) -> str:
+    outer = _tie(relationship, row, table)
+    target = CATALOG.tables[relationship.target]
+    return _join(context, row, f"SELECT {_aggregate(context, target, nodes, outer)}")
+
+
+def _aggregate(context: Context, table: Table, nodes: list[FieldNode], outer: list[tuple[Relationship, str]]) -> str:
+    row = _Row(context.alias())
+    json = JsonObject()
+    for key, members in context.fields(node.selection_set for node in nodes).items():
+        name = members[0].name.value
+        if name == "__typename":
+            json.add_text(key, f'"{table.name}_aggregate"')
+        elif name == "nodes":
+            json.add(key, array_of(_object(context, table, row, members).sql()))
+        else:
+            json.add_object(key, _figures(context, table, row, members))
+    return f"{json.sql()} {_source_of(context, table, row, nodes[0], outer)}"
+
+
+def _figures(context: Context, table: Table, row: _Row, nodes: Iterable[FieldNode]) -> JsonObject:
+    json = JsonObject()
+    for key, members in context.fields(node.selection_set for node in nodes).items():
+        name = members[0].name.value
+        if name == "__typename":
+            json.add_text(key, f'"{table.name}_aggregate_fields"')
+        elif name == "count":
+            json.add(key, f"{_count_sql(context, table, row, members[0])}::text")
+        else:
+            json.add_object(key, _figure(context, table, row, name, members))
+    return json
+
+
+def _figure(context: Context, table: Table, row: _Row, function: str, nodes: Iterable[FieldNode]) -> JsonObject:
+    json = JsonObject()
+    for key, members in context.fields(node.selection_set for node in nodes).items():
+        name = members[0].name.value
+        if name == "__typename":
+            json.add_text(key, f'"{table.name}_{function}_fields"')
+        else:
+            column = table.columns[name]
+            row.read(column)
+            json.add(key, json_of_any(aggregate_sql(function, column, row.alias)))
+    return json
+
+
+def _count_sql(context: Context, table: Table, row: _Row, node: FieldNode) -> str:
+    given = context.arguments_of(node)
+    columns = [row.read(table.columns[name]) for name in dict.fromkeys(as_list(given.get("columns", [])))]
+    if not columns:
+        return "count(*)"
+    present = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+    counted = f"DISTINCT ({', '.join(columns)})" if given.get("distinct") else "*"
+    return f"count({counted}) FILTER (WHERE {present})"
+
+
+_PATH_STEP = re.compile(r"""\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\[(?:"([^"]*)"|'([^']*)')\]""")
+
+
+def json_path(path: str) -> list[str]:
+    """The steps of a path such as `$.a.b[0]`, `a.b` or `$["a b"]`.
+
+    Raises:
+        CompileError: the text is no path.
+    """
+    steps: list[str] = []
+    position = 1 if path.startswith("$") else 0
+    while position < len(path):
+        match = _PATH_STEP.match(path, position)
+        if match is None or (path[position] not in ".[" and position != 0):
+            raise CompileError(f"{shown(path)} is not a path inside a JSON value; write it like $.a.b[0].")
+        steps.append(next(group for group in match.groups() if group is not None))
+        position = match.end()
+    return steps
+
+
+def _roots() -> dict[str, tuple[Table, str]]:
+    roots: dict[str, tuple[Table, str]] = {}
+    for name, table in CATALOG.tables.items():
+        roots[name] = (table, "")
+        roots[f"{name}{AGGREGATE_SUFFIX}"] = (table, AGGREGATE_SUFFIX)
+        if table.primary_key:
+            roots[f"{name}{_BY_KEY_SUFFIX}"] = (table, _BY_KEY_SUFFIX)
+    return roots
+
+
+_ROOTS = _roots()
