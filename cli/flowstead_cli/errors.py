@@ -5,6 +5,7 @@ are turned into sentences by `sentence_of`; an error that nobody expected keeps 
 """
 
 import sys
+import tomllib
 
 __all__ = ["CliError", "LookupOptionsError", "explained", "sentence_of"]
 
@@ -57,6 +58,8 @@ def explained(error: BaseException) -> str | None:
     """
     if isinstance(error, CliError):
         return error.message
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return str(error)
     exceptions = sys.modules.get("prefect.exceptions")
     if exceptions is not None and isinstance(
         error, (exceptions.PrefectException, exceptions.VersionLockMismatchSignal)

@@ -1,0 +1,269 @@
+"""`prefect run`: run a flow here, or create a flow run for an agent, and perhaps watch it.
+
+A run is created at most once, also when the connection breaks while it is being created.  Exit code 0 means that the
+run was created, or with `--watch` and in local runs that it succeeded.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
+
+import typer
+
+from flowstead_cli.commands.agent import normalised_level
+from flowstead_cli.errors import CliError
+from flowstead_cli.lookup import check_lookup_options, find_flow
+from flowstead_cli.output.lines import GREEN, RED, YELLOW, item, say, step
+from flowstead_cli.values import merge_parameters, parse_pairs, read_parameter_file
+from flowstead_cli.wiring import command_app
+
+if TYPE_CHECKING:
+    from prefect._generated.types import FlowRecord
+    from prefect.client.session import Session
+
+app = command_app()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `run` was asked to do."""
+
+    flow_id: str | None = None
+    project: str | None = None
+    path: str | None = None
+    module: str | None = None
+    name: str | None = None
+    labels: tuple[str, ...] = ()
+    run_name: str | None = None
+    context: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    param_file: str | None = None
+    log_level: str | None = None
+    idempotency_key: str | None = None
+    execute: bool = False
+    schedule: bool = False
+    quiet: bool = False
+    no_logs: bool = False
+    watch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The values that a run gets."""
+
+    parameters: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
+    log_level: str | None = None
+
+
+def run(options: Options) -> int:
+    """Run a flow and return the exit code.
+
+    Raises:
+        CliError: options, values or the flow are not as they must be.
+        prefect.exceptions.ClientError: the API refused or cannot be reached.
+    """
+    check_lookup_options(
+        flow_id=options.flow_id,
+        name=options.name,
+        project=options.project,
+        path=options.path,
+        module=options.module,
+    )
+    inputs = _inputs(options)
+    if options.path is not None or options.module is not None:
+        from flowstead_cli.local_run import run_locally
+
+        return run_locally(
+            path=options.path,
+            module=options.module,
+            name=options.name,
+            parameters=inputs.parameters,
+            context=inputs.context,
+            log_level=inputs.log_level,
+            no_logs=options.no_logs,
+            on_schedule=options.schedule,
+        )
+    if options.schedule:
+        raise CliError("Error: `--schedule` can only be specified for local flow runs")
+    if options.execute:
+        raise CliError(
+            "Error: `--execute` is not part of this release; start an agent with `prefect agent local start` "
+            "and use `--watch`, or run the file of the flow with `--path`."
+        )
+    return _run_through_api(options, inputs)
+
+
+def _inputs(options: Options) -> Inputs:
+    log_level = normalised_level(options.log_level)
+    context = parse_pairs("context", options.context)
+    from_file = read_parameter_file(options.param_file) if options.param_file is not None else {}
+    parameters, twice = merge_parameters(from_file, parse_pairs("parameter", options.params))
+    if twice and not options.quiet:
+        say(
+            "The following parameters were specified by file and CLI, the CLI value will be used: "
+            f"{{{', '.join(repr(key) for key in sorted(twice))}}}",
+            YELLOW,
+        )
+    return Inputs(parameters=parameters, context=context, log_level=log_level)
+
+
+def _run_through_api(options: Options, inputs: Inputs) -> int:
+    from flowstead_cli.api import open_session
+
+    created: list[str] = []
+    with open_session() as session:
+        try:
+            with step("Looking up flow metadata...", quiet=options.quiet):
+                flow = find_flow(session, flow_id=options.flow_id, name=options.name, project=options.project)
+            with step(f"Creating run for flow {flow.name!r}...", quiet=options.quiet):
+                flow_run_id = _create(session, flow, options, inputs)
+                created.append(flow_run_id)
+            if options.quiet:
+                say(flow_run_id)
+            else:
+                _describe(session, flow_run_id)
+        except KeyboardInterrupt:
+            return _abort_creation(session, created)
+        if not options.watch:
+            return 0
+        from flowstead_cli.watching import watch
+
+        return watch(session, flow_run_id, logs=not options.no_logs, quiet=options.quiet)
+
+
+def _create(session: "Session", flow: "FlowRecord", options: Options, inputs: Inputs) -> str:
+    from prefect._generated import operations as ops
+    from prefect.client.request import UNSET
+
+    run_config: Any = UNSET
+    if inputs.log_level is not None:
+        # A flow without a run config gets the most general one, which only carries the level.
+        config = dict(flow.run_config or {"type": "UniversalRun", "labels": []})
+        config["env"] = {**(config.get("env") or {}), "PREFECT__LOGGING__LEVEL": inputs.log_level}
+        run_config = config
+    request = ops.create_flow_run(
+        flow_id=flow.id,
+        parameters=inputs.parameters,
+        context=inputs.context,
+        labels=list(options.labels) or UNSET,
+        flow_run_name=UNSET if options.run_name is None else options.run_name,
+        run_config=run_config,
+        # A request that is sent again must not make a second run.
+        idempotency_key=options.idempotency_key or uuid4().hex,
+    )
+    return session.execute(request).id
+
+
+def _describe(session: "Session", flow_run_id: str) -> None:
+    from prefect._generated import operations as ops
+
+    flow_run = session.execute(ops.flow_run_view(id=flow_run_id))
+    if flow_run is None:
+        raise CliError(f"The flow run {flow_run_id} was created, but the API does not know it any more.")
+    item(f"Name: {flow_run.name}")
+    item(f"UUID: {flow_run_id}")
+    item(f"Labels: {list(flow_run.labels or [])}")
+    item(f"Parameters: {flow_run.parameters or {}}")
+    item(f"Context: {flow_run.context or {}}")
+
+
+def _abort_creation(session: "Session", created: list[str]) -> int:
+    from prefect._generated import operations as ops
+
+    say("\nKeyboard interrupt detected! Aborting...")
+    if created:
+        session.execute(ops.cancel_flow_run(flow_run_id=created[0]))
+        say("Cancelled flow run.")
+    else:
+        say("Aborted.")
+    return 0
+
+
+def report_outcome(state: str, message: str | None, *, quiet: bool = False) -> int:
+    """Print how a run ended, unless quiet, and return the exit code: 0 only for success."""
+    failed = {"Failed", "TimedOut", "TriggerFailed", "ValidationFailed"}
+    succeeded = {"Success", "Cached", "Mapped", "Skipped"}
+    if state in succeeded:
+        text, code, status = "Flow run succeeded!", GREEN, 0
+    elif state in failed:
+        text, code, status = "Flow run failed!", RED, 1
+    elif state == "Cancelled":
+        text, code, status = f"Flow run was cancelled: {message or 'no reason was given'}", YELLOW, 1
+    else:
+        text, code, status = f'Flow run is in unexpected state: <{state}: "{message or ""}">', YELLOW, 1
+    if not quiet:
+        say(text, code)
+    return status
+
+
+@app.command("run")
+def main(
+    flow_id: Annotated[
+        str | None, typer.Option("--id", "-i", help="Id of the flow, or of its flow group (takes the newest version).")
+    ] = None,
+    project: Annotated[str | None, typer.Option("--project", help="Project of the flow; needs --name.")] = None,
+    path: Annotated[
+        str | None, typer.Option("--path", "-p", help="Python file of the flow: runs it here, without the API.")
+    ] = None,
+    module: Annotated[
+        str | None, typer.Option("--module", "-m", help="Module of the flow, or full import path of it: runs it here.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", help="Name of the flow; alone, it is searched in all projects.")
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", help="Label of the run instead of the flow's; can be repeated.")
+    ] = None,
+    run_name: Annotated[str | None, typer.Option("--run-name", help="Name of the run.")] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option("--context", help="key=value for prefect.context; can be repeated."),
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", help="Parameter as key=value, value as JSON; can be repeated.")
+    ] = None,
+    param_file: Annotated[
+        str | None, typer.Option("--param-file", help="JSON file with parameters; --param wins over it.")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", help="Log level of the run: DEBUG, INFO, WARNING, ERROR, CRITICAL.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="Create at most one run with this key.")
+    ] = None,
+    execute: Annotated[bool, typer.Option("--execute", help="Not part of this release.", hidden=True)] = False,
+    schedule: Annotated[bool, typer.Option("--schedule", "-s", help="Local runs: follow the flow's schedule.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the id of the run.")] = False,
+    no_logs: Annotated[bool, typer.Option("--no-logs", help="Do not show log lines.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the run until it is finished.")] = False,
+) -> int:
+    """Run a flow: through an agent (--id, --name, --project) or here (--path, --module).
+
+    Examples:
+
+      prefect run --name hello-world --param name=Marvin --watch
+
+      prefect run --path hello.py --param 'names=["Ford", "Arthur"]'
+    """
+    return run(
+        Options(
+            flow_id=flow_id,
+            project=project,
+            path=path,
+            module=module,
+            name=name,
+            labels=tuple(label or ()),
+            run_name=run_name,
+            context=tuple(context or ()),
+            params=tuple(param or ()),
+            param_file=param_file,
+            log_level=log_level,
+            idempotency_key=idempotency_key,
+            execute=execute,
+            schedule=schedule,
+            quiet=quiet,
+            no_logs=no_logs,
+            watch=watch,
+        )
+    )

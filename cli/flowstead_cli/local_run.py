@@ -1,0 +1,102 @@
+"""Runs of a flow in this process, from its file or module, without the API.
+
+What the flow's own code raises is shown with its traceback; the exit code is 0 only if the run succeeded.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from flowstead_cli.errors import CliError
+from flowstead_cli.output.lines import GREEN, RED, colour, item, say, step
+from flowstead_cli.sources import flows_of_module, flows_of_script, select_flow, user_traceback
+
+if TYPE_CHECKING:
+    from prefect import Flow
+
+__all__ = ["run_locally"]
+
+_NO_LOGS = 100
+
+
+class _TreeFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("└── %(asctime)s | %(levelname)-7s | %(message)s", "%H:%M:%S")
+        self.converter = time.localtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        styles = {logging.ERROR: RED, logging.CRITICAL: RED, logging.WARNING: "33", logging.DEBUG: "2"}
+        return colour(super().format(record), styles.get(record.levelno))
+
+
+@contextmanager
+def _tree_logs(level: int) -> Iterator[None]:
+    from prefect.utilities.logging import get_logger
+
+    logger = get_logger()
+    level_before = logger.level
+    formatters = [(handler, handler.formatter) for handler in logger.handlers]
+    logger.setLevel(level)
+    for handler, _ in formatters:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setFormatter(_TreeFormatter())
+    try:
+        yield
+    finally:
+        logger.setLevel(level_before)
+        for handler, formatter in formatters:
+            handler.setFormatter(formatter)
+
+
+def run_locally(
+    *,
+    path: str | None,
+    module: str | None,
+    name: str | None,
+    parameters: dict[str, Any],
+    context: dict[str, Any],
+    log_level: str | None,
+    no_logs: bool,
+    on_schedule: bool,
+) -> int:
+    """Load a flow from a file (`path`) or a module, run it here, and return the exit code.
+
+    Raises:
+        CliError: the flow cannot be found or loaded, or its run raised.
+    """
+    import prefect
+
+    with step("Retrieving local flow..."):
+        flow = _load(path, module, name)
+    if parameters or context:
+        say("Configured local flow run")
+        if parameters:
+            item(f"Parameters: {parameters}")
+        if context:
+            item(f"Context: {context}")
+    say("Running flow locally...")
+    level = _NO_LOGS if no_logs else logging.getLevelName(log_level or prefect.config.logging.level)
+    with _tree_logs(level), prefect.context(**context):
+        try:
+            state = flow.run(parameters=parameters, run_on_schedule=on_schedule)
+        except Exception as error:
+            say("Flow runner encountered an exception!", RED)
+            say(user_traceback(error))
+            raise CliError("Flow run failed!") from None
+    if state is None or state.is_failed() or not state.is_finished():
+        say("Flow run failed!", RED)
+        return 1
+    if not state.is_successful():
+        say(f"Flow run was not successful: {state.message}", RED)
+        return 1
+    say("Flow run succeeded!", GREEN)
+    return 0
+
+
+def _load(path: str | None, module: str | None, name: str | None) -> "Flow":
+    if path is not None:
+        return select_flow(flows_of_script(path), path, name)
+    assert module is not None
+    return select_flow(flows_of_module(module), module, name)
