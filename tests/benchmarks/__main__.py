@@ -1,0 +1,49 @@
+"""Run the benchmarks: `python tests/benchmarks [name …]`, all of them without names.
+
+Each prints its figures beside their targets and beside a baseline or peer of the same run. Exit code 0 also when a
+target is missed: figures of a shared machine are for reading; `--strict` makes a missed target exit code 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+
+import claims
+import creates
+import latency
+import logs
+import queries
+import startup
+from report import Row, show
+from stack import Stack, running_stack
+
+BENCHMARKS: dict[str, Callable[[Stack], Awaitable[list[Row]]]] = {
+    "creates": creates.measure,
+    "queries": queries.measure,
+    "latency": latency.measure,
+    "logs": logs.measure,
+    "claims": claims.measure,
+    "startup": startup.measure,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run what was asked for; the exit code."""
+    strict = "--strict" in arguments
+    names = [one for one in arguments if one != "--strict"] or list(BENCHMARKS)
+    if unknown := [one for one in names if one not in BENCHMARKS]:
+        print(f"Unknown benchmark {unknown[0]!r}; there are: {', '.join(BENCHMARKS)}.", file=sys.stderr)
+        return 2
+    rows: list[Row] = []
+    for name in names:
+        print(f"… {name}", file=sys.stderr, flush=True)
+        with running_stack() as stack:
+            rows += asyncio.run(BENCHMARKS[name](stack))
+    show(rows)
+    return 1 if strict and any(row.reached is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
