@@ -21,10 +21,14 @@ __all__ = [
 
 
 class ApiError(ClientError):
-    """The API answered with errors; `errors` holds them as they came.  `str` joins their messages."""
+    """The API answered with errors; `errors` holds them as they came, `status` is the HTTP status.
 
-    def __init__(self, errors: Sequence[Mapping[str, Any]], message: str | None = None) -> None:
+    `str` joins their messages.
+    """
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]], message: str | None = None, *, status: int = 200) -> None:
         self.errors = [dict(error) for error in errors]
+        self.status = status
         super().__init__(message or "; ".join(str(error.get("message", error)) for error in self.errors))
 
     @property

@@ -1,0 +1,39 @@
+"""JSON for the wire: fast for what is JSON already, and for moments, UUIDs and mappings of any kind.
+
+`dumps` raises `TypeError` naming the type of a value that has no JSON form.
+"""
+
+import json
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import orjson
+
+__all__ = ["dumps", "loads"]
+
+loads = orjson.loads
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_NAIVE_UTC
+
+
+def _convert(value: Any) -> Any:
+    if hasattr(value, "to_wire"):
+        return value.to_wire()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (AbstractSet, bytearray)):
+        return list(value)
+    if hasattr(value, "isoformat"):  # datetimes of other libraries; their own are handled before
+        return value.isoformat()
+    raise TypeError(f"A value of type {type(value).__name__} cannot be sent as JSON: {value!r}")
+
+
+def dumps(value: Any) -> bytes:
+    """Return `value` as UTF-8 JSON; raises `TypeError` for what has no JSON form."""
+    try:
+        return orjson.dumps(value, default=_convert, option=_OPTIONS)
+    except TypeError as error:
+        if isinstance(error.__cause__, TypeError):
+            raise error.__cause__ from None
+        # What orjson refuses but JSON has: integers beyond 64 bits, lone surrogates, deep subclasses of str.
+        return json.dumps(value, default=_convert).encode()

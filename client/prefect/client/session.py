@@ -1,0 +1,296 @@
+"""Sessions: send generated requests to the API and get typed answers back.
+
+`AsyncSession` is the real thing; `Session` is the same for synchronous callers, from any thread, also after a fork.
+Neither connects before the first request.  Connection errors, HTTP 429 and 5xx and the error code API_ERROR are tried
+again with growing pauses for `retry_for` seconds (60 by default; 0 tries once).  What remains is raised as a
+`prefect.exceptions.ClientError`: `ApiUnreachable`, `AuthorizationError`, `ObjectNotFoundError`, `ApiError`; a refused
+version or claim token raises `VersionLockMismatchSignal`.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from prefect.client import bridge
+from prefect.client.endpoint import Endpoint, resolve
+from prefect.client.errors import ApiError, MalformedAnswerError, error_from_answer
+from prefect.client.request import Request
+from prefect.client.retries import RetryPolicy, TransientError
+from prefect.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from prefect.client.transport import HttpExchange, PreparedRequest
+
+__all__ = ["AsyncSession", "Session"]
+
+R = TypeVar("R")
+_logger = logging.getLogger("prefect.client")
+
+
+def _parsed(request: Request[R], data: Mapping[str, Any] | None) -> R:
+    try:
+        return request.parse(data if data is not None else {})
+    except ClientError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedAnswerError(
+            f"The API's answer to {request.name} is not what this client expects ({type(error).__name__}: {error}); "
+            "do client and server have the same version?"
+        ) from error
+
+
+class AsyncSession:
+    """One API, from one event loop: `async with AsyncSession() as session: await session.execute(ops.hello())`.
+
+    Missing arguments come from the settings `cloud.api`, `cloud.api_key`, `cloud.tenant_id` and
+    `cloud.request_timeout`.  `timeout` is for one attempt, `retry_for` for all of them, both in seconds.
+    Raises `ClientError` for a URL that cannot be one.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        api_key: str | None = None,
+        tenant_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        retry_for: float | None = None,
+    ) -> None:
+        self.endpoint: Endpoint = resolve(url, api_key=api_key, tenant_id=tenant_id, timeout=timeout)
+        self._headers = dict(headers or {})
+        self._policy = RetryPolicy.from_settings().limited_to(retry_for)
+        self._exchange: HttpExchange | None = None
+
+    async def __aenter__(self) -> "Self":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        await self.close()
+
+    def attach_headers(self, headers: Mapping[str, str]) -> None:
+        """Send these headers with every later request."""
+        self._headers.update(headers)
+
+    async def execute(
+        self,
+        request: Request[R],
+        *,
+        headers: Mapping[str, str] | None = None,
+        retry: bool = True,
+        retry_for: float | None = None,
+    ) -> R:
+        """Send a query or mutation and return its typed answer.
+
+        `retry=False` sends it again only if the API cannot have seen it; `retry_for`, in seconds, replaces the
+        session's.
+        """
+        answer = await self.send(
+            request.document, request.variables, name=request.name, headers=headers, retry=retry, retry_for=retry_for
+        )
+        return _parsed(request, answer["data"])
+
+    async def execute_text(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        retry: bool = True,
+    ) -> dict[str, Any]:
+        """Send GraphQL text and return the answer's `data` as it came."""
+        data = (await self.send(document, variables or {}, headers=headers, retry=retry))["data"]
+        return data if isinstance(data, dict) else {}
+
+    async def send(
+        self,
+        document: str,
+        variables: Mapping[str, Any],
+        *,
+        name: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry: bool = True,
+        retry_for: float | None = None,
+        raise_errors: bool = True,
+    ) -> dict[str, Any]:
+        """Send an operation and return `{"data": …}`, with `errors` beside it if `raise_errors` is false."""
+        from prefect.client.transport import PreparedRequest  # noqa: PLC0415 - imports gql, which takes a while
+
+        request = PreparedRequest(document, name, variables)
+        policy = self._policy.limited_to(retry_for)
+        started = time.monotonic()
+        attempt = 0
+        while True:
+            try:
+                return await self._attempt(request, headers, raise_errors=raise_errors)
+            except TransientError as problem:
+                pause = policy.pause(problem, attempt, time.monotonic() - started, random.random())  # noqa: S311 - jitter
+                if pause is None or (problem.sent and not retry):
+                    raise problem.error from problem.__cause__
+                if problem.rate_limited:
+                    _logger.warning("Rate limit encountered (attempt %d); sleeping for %.0fs...", attempt + 1, pause)
+                attempt += 1
+            await asyncio.sleep(pause)
+
+    async def _attempt(
+        self, request: "PreparedRequest", headers: Mapping[str, str] | None, *, raise_errors: bool
+    ) -> dict[str, Any]:
+        exchange = self._exchange
+        if exchange is None:
+            from prefect.client.transport import HttpExchange  # noqa: PLC0415 - imports gql, which takes a while
+
+            exchange = HttpExchange(self.endpoint)
+            await exchange.open()
+            self._exchange = exchange
+        answer = await exchange.send(request, self.endpoint.headers({**self._headers, **(headers or {})}))
+        errors = answer.get("errors")
+        if errors is None or not raise_errors:
+            return answer
+        error = error_from_answer(errors)
+        if isinstance(error, ApiError) and "API_ERROR" in str(errors):
+            raise TransientError(error)
+        raise error
+
+    async def subscribe(
+        self, request: Request[R], *, headers: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[R, None]:
+        """Yield every event of a subscription until the API completes it; one connection, and no second attempt.
+
+        Raises `SubscriptionLost` if the connection breaks and `SubscriptionsUnavailable` if there are no websockets.
+        """
+        from prefect.client.transport import PreparedRequest, stream  # noqa: PLC0415 - imports gql, which takes a while
+
+        prepared = PreparedRequest(request.document, request.name, request.variables)
+        everything = self.endpoint.headers({**self._headers, **(headers or {})})
+        async with aclosing(stream(self.endpoint, prepared, everything)) as events:
+            async for data in events:
+                yield _parsed(request, data)
+
+    async def close(self) -> None:
+        """Close the connections; a later request opens new ones."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            await exchange.close()
+
+
+class Session:
+    """The same for synchronous callers; one may be shared by threads.  Arguments as for `AsyncSession`."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        api_key: str | None = None,
+        tenant_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        retry_for: float | None = None,
+    ) -> None:
+        self.endpoint: Endpoint = resolve(url, api_key=api_key, tenant_id=tenant_id, timeout=timeout)
+        self._headers = dict(headers or {})
+        self._retry_for = retry_for
+        self._session: AsyncSession | None = None
+        self._generation = -1
+        self._closer: object = None
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        self.close()
+
+    def attach_headers(self, headers: Mapping[str, str]) -> None:
+        """Send these headers with every later request."""
+        self._headers.update(headers)
+        if self._session is not None:
+            self._session.attach_headers(headers)
+
+    def _make(self) -> AsyncSession:
+        return AsyncSession(
+            self.endpoint.url,
+            api_key=self.endpoint.api_key,
+            tenant_id=self.endpoint.tenant_id,
+            headers=self._headers,
+            timeout=self.endpoint.timeout,
+            retry_for=self._retry_for,
+        )
+
+    def _current(self) -> AsyncSession:
+        # A race of two threads makes one session too many, which is closed with the loop: cheaper than a lock.
+        session = self._session
+        if session is None or self._generation != bridge.generation():
+            session = self._make()
+            session.endpoint = self.endpoint
+            self._generation = bridge.generation()
+            self._closer = bridge.on_close(session.close)
+            self._session = session
+        return session
+
+    def _call(self, call: Callable[[AsyncSession], Coroutine[Any, Any, R]]) -> R:
+        if not bridge.closed():
+            return bridge.run(call(self._current()))
+
+        async def once() -> R:
+            async with self._make() as session:
+                session.endpoint = self.endpoint
+                return await call(session)
+
+        return bridge.run(once())
+
+    def execute(
+        self,
+        request: Request[R],
+        *,
+        headers: Mapping[str, str] | None = None,
+        retry: bool = True,
+        retry_for: float | None = None,
+    ) -> R:
+        """Send a query or mutation and return its typed answer; as `AsyncSession.execute`."""
+        return self._call(lambda session: session.execute(request, headers=headers, retry=retry, retry_for=retry_for))
+
+    def execute_text(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        retry: bool = True,
+    ) -> dict[str, Any]:
+        """Send GraphQL text and return the answer's `data` as it came."""
+        return self._call(lambda session: session.execute_text(document, variables, headers=headers, retry=retry))
+
+    def send(
+        self,
+        document: str,
+        variables: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        retry: bool = True,
+        raise_errors: bool = True,
+    ) -> dict[str, Any]:
+        """Send GraphQL text and return the whole answer; as `AsyncSession.send`."""
+        return self._call(
+            lambda session: session.send(document, variables, headers=headers, retry=retry, raise_errors=raise_errors)
+        )
+
+    def subscribe(self, request: Request[R], *, headers: Mapping[str, str] | None = None) -> Iterator[R]:
+        """Yield every event of a subscription until the API completes it; as `AsyncSession.subscribe`."""
+        return bridge.iterate(self._current().subscribe(request, headers=headers))
+
+    def close(self) -> None:
+        """Close the connections; a later request opens new ones."""
+        session, self._session = self._session, None
+        self._closer = None
+        if session is not None and self._generation == bridge.generation() and not bridge.closed():
+            bridge.run(session.close())

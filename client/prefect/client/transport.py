@@ -1,0 +1,256 @@
+"""One HTTP exchange, one websocket stream: gql's transports, with their failures sorted.
+
+This module imports gql, graphql and httpx (about 0.2 s), so sessions import it when the first request is sent.  It
+retries nothing.  Failures are `TransientError` if another attempt may help, else a `ClientError` (or
+`VersionLockMismatchSignal`) that says it in a sentence.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from gql import GraphQLRequest
+from gql.transport.exceptions import (
+    TransportConnectionFailed,
+    TransportError,
+    TransportProtocolError,
+    TransportQueryError,
+    TransportServerError,
+)
+from gql.transport.httpx import HTTPXAsyncTransport
+from gql.transport.websockets import WebsocketsTransport
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from prefect.client.encoding import dumps, loads
+from prefect.client.endpoint import Endpoint
+from prefect.client.errors import (
+    ApiError,
+    ApiUnreachable,
+    MalformedAnswerError,
+    SubscriptionLost,
+    SubscriptionsUnavailable,
+    error_from_answer,
+)
+from prefect.client.retries import TransientError
+from prefect.exceptions import AuthorizationError, ClientError
+
+try:  # gql prefers the successor of httpx where it is installed
+    import httpx2 as httpx  # type: ignore[import-not-found, unused-ignore]
+except ModuleNotFoundError:
+    import httpx
+
+__all__ = ["HttpExchange", "PreparedRequest", "stream"]
+
+_RETRYABLE = frozenset({500, 502, 503, 504})
+_BAD_REQUEST = 400
+_TOO_MANY = 429
+_TOO_LARGE = 413
+_MAX_PAGE = 256 * 2**20
+_CLOSE_UNAUTHORIZED = frozenset({4401, 4403})
+
+
+class PreparedRequest(GraphQLRequest):
+    """A request whose text is sent as it is: parsing and printing it again would cost more than sending it."""
+
+    def __init__(self, document: str, operation_name: str | None, variables: Mapping[str, Any]) -> None:
+        self._text = document
+        self.operation_name = operation_name
+        self.variable_values = dict(variables)
+        self.extensions = None
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What goes over the wire."""
+        payload: dict[str, Any] = {"query": self._text, "variables": self.variable_values}
+        if self.operation_name:
+            payload["operationName"] = self.operation_name
+        return payload
+
+    def simplified(self) -> "PreparedRequest":
+        """Return the same request with variables that the standard library can write as JSON."""
+        return PreparedRequest(self._text, self.operation_name, loads(dumps(self.variable_values)))
+
+
+class _HttpStatusError(Exception):
+    """The answer has a status of 300 or more."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(str(response.status_code))
+        self.status = response.status_code
+        self.location = response.headers.get("location", "")
+        self.retry_after = _seconds(response.headers.get("retry-after"))
+        try:
+            body = loads(response.content)
+        except ValueError:
+            body = None
+        self.errors = body.get("errors") if isinstance(body, dict) else None
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return max(0.0, float(text)) if text else None
+    except ValueError:  # the header may hold a date; no API of ours sends one
+        return None
+
+
+async def _refuse_bad_status(response: httpx.Response) -> None:
+    if response.status_code >= httpx.codes.MULTIPLE_CHOICES:
+        await response.aread()
+        raise _HttpStatusError(response)
+
+
+class HttpExchange:
+    """Requests over kept-alive connections to one endpoint; use it from one event loop."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        logger = logging.getLogger("httpx")
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)  # it reports every request at INFO, in the middle of a run's log
+        self._transport = HTTPXAsyncTransport(
+            endpoint.url,
+            json_deserialize=loads,
+            timeout=httpx.Timeout(endpoint.timeout),
+            # Reading the certificates takes tens of milliseconds, which plain HTTP can save.
+            verify=endpoint.url.startswith("https:"),
+            event_hooks={"response": [_refuse_bad_status]},
+        )
+
+    async def open(self) -> None:
+        """Prepare for requests; connects nothing yet."""
+        await self._transport.connect()  # type: ignore[no-untyped-call]  # gql does not annotate it
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()  # type: ignore[no-untyped-call]  # gql does not annotate it
+
+    async def send(self, request: PreparedRequest, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return the answer with the keys `data` and, if there were errors, `errors`."""
+        body = dumps(request.payload)
+        arguments = {"content": body, "headers": {**headers, "Content-Type": "application/json"}}
+        try:
+            result = await self._transport.execute(request, extra_args=arguments)
+        except TransportConnectionFailed as failure:
+            raise self._sorted(failure.__cause__ or failure, request) from failure
+        except TransportProtocolError as failure:
+            raise MalformedAnswerError(
+                f"Malformed response received from API. What answers at {self._endpoint.url} "
+                f"({self._endpoint.setting}) does not speak GraphQL."
+            ) from failure
+        answer: dict[str, Any] = {"data": result.data}
+        if result.errors is not None:
+            answer["errors"] = result.errors
+        return answer
+
+    def _unreachable(self, reason: str) -> ApiUnreachable:
+        return ApiUnreachable(self._endpoint.url, reason, self._endpoint.setting)
+
+    def _sorted(self, cause: BaseException, request: PreparedRequest) -> Exception:  # noqa: PLR0911 - a table of cases
+        if isinstance(cause, _HttpStatusError):
+            return self._sorted_status(cause, request)
+        if isinstance(cause, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)):
+            return ClientError(f"The request to {self._endpoint.url} cannot be sent: {cause}")
+        if isinstance(cause, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
+            reason = "no connection in time" if isinstance(cause, httpx.TimeoutException) else _why(cause)
+            return TransientError(self._unreachable(reason), sent=False)
+        if isinstance(cause, httpx.TimeoutException):
+            return TransientError(self._unreachable(f"no answer within {self._endpoint.timeout:g} s"))
+        if isinstance(cause, httpx.TransportError):
+            return TransientError(self._unreachable(_why(cause)))
+        if isinstance(cause, Exception):
+            return cause  # a mistake in the program, such as a header that is no string
+        return ClientError(str(cause))
+
+    def _sorted_status(self, cause: _HttpStatusError, request: PreparedRequest) -> Exception:
+        url, setting, status = self._endpoint.url, self._endpoint.setting, cause.status
+        if status == _TOO_MANY:
+            error = ClientError(f"The API at {url} limits the rate of requests; try again later.")
+            return TransientError(error, rate_limited=True, retry_after=cause.retry_after)
+        if status in _RETRYABLE:
+            words = f": {cause.errors[0].get('message')}" if cause.errors else ""
+            return TransientError(
+                self._unreachable(f"it answers with HTTP status {status}{words}"), retry_after=cause.retry_after
+            )
+        if status == _BAD_REQUEST and isinstance(cause.errors, list):
+            return ApiError(cause.errors, status=status)
+        if status in {401, 403}:
+            return AuthorizationError(f"The API at {url} refuses the request with HTTP status {status}.")
+        if status == _TOO_LARGE:
+            size = len(dumps(request.payload))
+            return ClientError(f"A request of {size:,} bytes is larger than the API at {url} accepts.")
+        where = f" to {cause.location}; use that address" if cause.location else ""
+        return MalformedAnswerError(
+            f"What answers at {url} ({setting}) is no Prefect API: it answers with HTTP status {status}{where}."
+        )
+
+
+def _why(cause: BaseException) -> str:
+    """Return the reason in the operating system's words, which httpx hides behind "All connection attempts failed"."""
+    seen: BaseException | None = cause
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno:
+            words = os.strerror(seen.errno) if seen.errno > 0 else str(seen.strerror)
+            return words[:1].lower() + words[1:]
+        seen = seen.__cause__ or seen.__context__
+    return str(cause) or type(cause).__name__
+
+
+async def stream(
+    endpoint: Endpoint, request: PreparedRequest, headers: Mapping[str, str]
+) -> AsyncGenerator[Mapping[str, Any], None]:
+    """Yield the `data` of every event of a subscription, over a websocket of its own, until the API completes it.
+
+    Raises `SubscriptionsUnavailable` if there are no websockets, `SubscriptionLost` if the connection breaks,
+    `ApiUnreachable`, or what the API's errors mean.
+    """
+    transport = WebsocketsTransport(
+        endpoint.websocket_url,
+        headers=dict(headers),
+        subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
+        connect_timeout=endpoint.timeout,
+        ack_timeout=endpoint.timeout,
+        close_timeout=1,
+        connect_args={"max_size": _MAX_PAGE, "ping_interval": 15, "ping_timeout": 15, "close_timeout": 1},
+    )
+    try:
+        await transport.connect()
+    except (TransportError, TimeoutError) as failure:
+        raise _sorted_stream(endpoint, failure) from failure
+    try:
+        async with aclosing(transport.subscribe(request.simplified())) as results:
+            async for result in results:
+                if result.errors:
+                    raise error_from_answer(result.errors)
+                yield result.data or {}
+    except TransportError as failure:
+        raise _sorted_stream(endpoint, failure) from failure
+    finally:
+        # The consumer may be gone already: closing must not wait for longer than the transport's own limits.
+        await asyncio.shield(transport.close())
+
+
+def _sorted_stream(endpoint: Endpoint, failure: BaseException) -> BaseException:  # noqa: PLR0911 - a table of cases
+    if isinstance(failure, TransportQueryError):
+        return error_from_answer(failure.errors or [str(failure)])
+    cause = failure.__cause__
+    if isinstance(cause, InvalidStatus):
+        status = cause.response.status_code
+        if status not in _RETRYABLE and status != _TOO_MANY:
+            return SubscriptionsUnavailable(
+                f"The API at {endpoint.url} does not accept websockets (HTTP status {status})."
+            )
+        return SubscriptionLost(f"The API at {endpoint.url} answers with HTTP status {status}.")
+    if isinstance(cause, InvalidHandshake) or isinstance(failure, TransportProtocolError):
+        return SubscriptionsUnavailable(f"The API at {endpoint.url} does not accept websockets ({cause or failure}).")
+    if isinstance(cause, ConnectionClosed) and cause.rcvd and cause.rcvd.code in _CLOSE_UNAUTHORIZED:
+        return AuthorizationError(f"The API at {endpoint.url} refuses the subscription: {cause.rcvd.reason}.")
+    if isinstance(cause, OSError):
+        return ApiUnreachable(endpoint.url, _why(cause), endpoint.setting)
+    if isinstance(failure, TimeoutError) or isinstance(cause, TimeoutError):
+        return ApiUnreachable(endpoint.url, "no connection in time", endpoint.setting)
+    if isinstance(failure, TransportServerError):
+        return SubscriptionLost(f"The API at {endpoint.url} ended the connection: {failure}.")
+    return SubscriptionLost(f"The connection to {endpoint.url} broke: {cause or failure}.")
