@@ -14,6 +14,7 @@ from flowstead_server.api.errors import as_graphql_errors
 from flowstead_server.api.mutations.root import Mutation
 from flowstead_server.api.scalars import SCALARS
 from flowstead_server.api.subscriptions import Subscription
+from flowstead_server.api.types.execution import TableQueries
 from flowstead_server.api.types.query import Query
 
 
@@ -58,5 +59,5 @@ def api_schema() -> ApiSchema:
         mutation=Mutation,
         subscription=Subscription,
         config=StrawberryConfig(auto_camel_case=False, scalar_map=SCALARS),
-        extensions=[PreparedDocuments, PresentableErrors],
+        extensions=[PreparedDocuments, TableQueries, PresentableErrors],
     )

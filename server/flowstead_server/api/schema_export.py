@@ -7,17 +7,12 @@ import argparse
 import sys
 from pathlib import Path
 
-import strawberry
-from strawberry.schema.config import StrawberryConfig
-
-from flowstead_server.api.scalars import SCALARS
-from flowstead_server.api.types.query import Query
+from flowstead_server.api.schema import api_schema
 
 
 def sdl() -> str:
     """The whole schema as text, ending with a line break."""
-    schema = strawberry.Schema(query=Query, config=StrawberryConfig(auto_camel_case=False, scalar_map=SCALARS))
-    return schema.as_str() + "\n"
+    return api_schema().as_str() + "\n"
 
 
 def main(arguments: list[str] | None = None) -> None:

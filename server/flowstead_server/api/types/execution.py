@@ -123,7 +123,8 @@ class TableQueries(SchemaExtension):
         except BadInputError as error:
             # the database's own words say which value it is
             reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
-            raise CompileError(f"A value in the query cannot be used: {reason}.") from error
+            path = compiled.keys if len(compiled.keys) == 1 else ()
+            raise CompileError(f"A value in the query cannot be used: {reason}.", path) from error
         return {
             key: _NULL if text is None else orjson.Fragment(text)
             for key, text in zip(compiled.keys, texts, strict=True)
