@@ -15,7 +15,14 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Any, Self
 
-__all__ = ["ChildProcess", "ServerProcess", "descendants", "raise_on_termination", "stop_orphans"]
+__all__ = [
+    "ChildProcess",
+    "ServerProcess",
+    "TerminationRequested",
+    "descendants",
+    "raise_on_termination",
+    "stop_orphans",
+]
 
 _STOP_TIMEOUT = 15.0
 
@@ -92,6 +99,13 @@ class ChildProcess:
     def poll(self) -> int | None:
         """Return the exit code, or None while the process lives."""
         return self._process.poll()
+
+    def wait_for(self, timeout: float) -> int | None:
+        """Wait at most `timeout` seconds for the process to end; return its exit code, or None if it lives on."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
 
     def wait(self) -> int:
         """Wait for the process to end by itself and return its exit code; Ctrl-C stops it and gives 0."""

@@ -127,10 +127,11 @@ def _by_storage(flows: Iterable["Flow"], target: Target) -> dict[int, list["Flow
     for flow in flows:
         if flow.run_config is None:
             flow.run_config = UniversalRun()
+        storage: Any = flow.storage
         if flow.result is None:
-            flow.result = flow.storage.result
-        flow.run_config.labels = {*flow.run_config.labels, *target.labels, *flow.storage.labels}
-        groups.setdefault(id(flow.storage), []).append(flow)
+            flow.result = storage.result
+        flow.run_config.labels = {*flow.run_config.labels, *target.labels, *storage.labels}
+        groups.setdefault(id(storage), []).append(flow)
     return groups
 
 
@@ -139,7 +140,7 @@ def _indented(text: str, spaces: int) -> str:
 
 
 def _build(flows: Sequence["Flow"]) -> bool:
-    storage = flows[0].storage
+    storage: Any = flows[0].storage
     say(f"  Building `{type(storage).__name__}` storage...")
     try:
         for flow in flows:

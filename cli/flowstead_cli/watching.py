@@ -16,6 +16,7 @@ from flowstead_cli.errors import CliError
 from flowstead_cli.output.lines import GREEN, YELLOW, say
 from flowstead_cli.output.tables import age, as_datetime
 from flowstead_cli.output.tail import Line, Progress, Screen, now, open_screen, ticking
+from flowstead_cli.processes import TerminationRequested, raise_on_termination
 
 if TYPE_CHECKING:
     from prefect._generated.types import Agents, EventPage
@@ -44,7 +45,11 @@ def watch(session: "Session", flow_run_id: str, *, logs: bool = True, quiet: boo
     if not quiet:
         say("Watching flow run execution...")
     try:
-        _follow(session, flow_run_id, logs=logs)
+        with raise_on_termination():
+            _follow(session, flow_run_id, logs=logs)
+    except TerminationRequested:
+        # Nobody is there to be asked; the terminal is restored already.
+        raise
     except KeyboardInterrupt:
         return _interrupted(session, flow_run_id)
     from prefect._generated import operations as ops
