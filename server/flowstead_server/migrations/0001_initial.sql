@@ -519,6 +519,18 @@ create trigger flow_run_started after update on flow_run for each row
     when (new.state = 'Running' and new.version is distinct from old.version)
     execute function flow_run_started();
 
+-- Whether a run still takes writes of this claim, and still runs if it must. `after_lock` makes the caller's statement
+-- ask only after it has the run's advisory lock; being volatile, the answer is as of then and not as of its start.
+create function flow_run_accepts(run_id uuid, token uuid, must_run boolean, after_lock bigint) returns boolean
+language plpgsql volatile as $$
+begin
+    return exists (
+        select from flow_run r
+        where r.id = run_id and (token is null or r.claim_token = token) and (not must_run or r.state = 'Running')
+    );
+end
+$$;
+
 create function task_run_due_changed() returns trigger
 language plpgsql as $$
 begin

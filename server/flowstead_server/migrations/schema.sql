@@ -41,6 +41,17 @@ begin
 end
 $_$;
 
+CREATE FUNCTION public.flow_run_accepts(run_id uuid, token uuid, must_run boolean, after_lock bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+    return exists (
+        select from flow_run r
+        where r.id = run_id and (token is null or r.claim_token = token) and (not must_run or r.state = 'Running')
+    );
+end
+$$;
+
 CREATE FUNCTION public.flow_run_started() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
