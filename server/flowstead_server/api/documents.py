@@ -91,7 +91,7 @@ class DocumentCache:
             if errors:
                 errors = validate(self._schema, parse(text))
         except RecursionError:
-            raise GraphQLSyntaxErrorWithoutSource("The document is nested too deeply.") from None
+            raise DocumentTooDeepError("The document is nested too deeply.") from None
         operations = tuple(
             (node.name.value if node.name else None, node.operation)
             for node in document.definitions
@@ -112,10 +112,10 @@ class DocumentCache:
         return False
 
 
-class GraphQLSyntaxErrorWithoutSource(GraphQLError):
-    """A document that cannot be read, where there is no single position to point at."""
+class DocumentTooDeepError(GraphQLError):
+    """A document that cannot be read because of its nesting; there is no single position to point at."""
 
 
 def is_syntax_error(error: GraphQLError) -> bool:
     """Say whether an error means that the document could not be parsed."""
-    return isinstance(error, GraphQLSyntaxError | GraphQLSyntaxErrorWithoutSource)
+    return isinstance(error, GraphQLSyntaxError | DocumentTooDeepError)

@@ -1,4 +1,4 @@
-"""What mutations answer with. Every member is nullable, as it was in 1.x: a payload is never the reason for a second error."""
+"""What mutations answer with. Members are nullable, as in 1.x: a payload is never the reason for a second error."""
 
 from datetime import datetime
 from uuid import UUID
@@ -104,7 +104,7 @@ class CancelFlowRunPayload:
     """Payload of `cancel_flow_run`."""
 
     state: str | None = strawberry.field(
-        description="`Cancelled`, `Cancelling` while its process is still stopping, or the state it had already ended in."
+        description="`Cancelled`, `Cancelling` while its process still stops, or the state it had already ended in."
     )
 
 
@@ -144,7 +144,7 @@ class ClaimFlowRunsPayload:
 
     flow_runs: list[ClaimedFlowRun] | None = strawberry.field(description="The claimed flow runs, earliest first.")
     next_start_time: datetime | None = strawberry.field(
-        description="Earliest start of a matching run that was not claimed because it starts later; null if none is known."
+        description="Earliest start of a matching run that starts too late to be claimed now; null if none is known."
     )
 
 

@@ -1,6 +1,6 @@
 """The scalars of the mutation side: `JSON`, `DateTime` and `UUID`.
 
-They accept what 1.x programs send (wire-protocol 3.1) and refuse everything else with one sentence that names the value.
+They accept what 1.x programs send and refuse everything else with one sentence that names the value.
 The table side has scalars of its own (`uuid`, `timestamptz`, `jsonb`), because it follows PostgreSQL's input rules.
 """
 
@@ -62,7 +62,7 @@ def format_datetime(value: object) -> str:
 
 
 def _parse_json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> object:
-    """Read a JSON literal: a string holds JSON text (as in 1.x), every other literal is the value that it looks like."""
+    """Read a JSON literal: a string holds JSON text (as in 1.x), other literals are what they look like."""
     if not isinstance(node, StringValueNode):
         return value_from_ast_untyped(node, variables)
     try:
@@ -78,7 +78,7 @@ def _unchanged(value: Any) -> Any:
 JSON_SCALAR = strawberry.scalar(
     name="JSON",
     description=(
-        "Any JSON value. As a variable it is taken as it is; written inside a document it is a string that contains JSON, "
+        "Any JSON value. As a variable it is taken as it is; written in a document it is a string that contains JSON, "
         'such as `"{\\"x\\": 1}"`, or a plain literal, such as `{x: 1}`.'
     ),
     serialize=_unchanged,

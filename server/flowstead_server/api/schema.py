@@ -1,5 +1,7 @@
 """The schema: table queries, mutations and subscriptions put together."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -29,26 +31,26 @@ class ApiSchema(strawberry.Schema):
 class PreparedDocuments(SchemaExtension):
     """Takes parsed and validated documents from the cache of the schema."""
 
-    def on_parse(self) -> None:
+    def on_parse(self) -> Iterator[None]:
         """Put the parsed document where strawberry looks for it; a text that is no GraphQL is left to its parser."""
         context = self.execution_context
         if context.query and isinstance(context.schema, ApiSchema):
-            try:
+            with suppress(GraphQLError):
                 prepared = context.schema.documents.prepare(context.query)
-            except GraphQLError:
-                return
-            context.graphql_document = prepared.document
-            context.pre_execution_errors = list(prepared.errors)
+                context.graphql_document = prepared.document
+                context.pre_execution_errors = list(prepared.errors)
+        yield
 
 
 class PresentableErrors(SchemaExtension):
     """Makes the errors of results that leave over a websocket presentable; over HTTP the executor does it."""
 
-    def on_stream_result(self, result: StreamExecutionResult) -> None:
+    def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
         """Replace internal errors by masked ones, and give expected ones their code."""
         errors = getattr(result, "errors", None)
         if errors:
             result.errors = as_graphql_errors(errors)  # type: ignore[union-attr]  # incremental results never occur
+        yield
 
 
 @cache

@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 
 from flowstead_server.api.context import Info
+from flowstead_server.api.fields import subscription
 
 
 @strawberry.enum(name="flow_run_event_kind", description="What an event is about.")
@@ -63,10 +64,10 @@ class RunsReadyHint:
 class Subscription:
     """Root of all subscriptions."""
 
-    @strawberry.subscription(
+    @subscription(
         description=(
-            "Ordered state changes, task run changes and log lines of one flow run. Goes on from `after`, a cursor of an "
-            "earlier page, and completes by itself after the page that says `finished`."
+            "Ordered state changes, task run changes and log lines of one flow run. Goes on from `after`, a cursor of "
+            "an earlier page, and completes by itself after the page that says `finished`."
         )
     )
     async def flow_run_events(
@@ -80,7 +81,7 @@ class Subscription:
         raise NotImplementedError
         yield
 
-    @strawberry.subscription(
+    @subscription(
         description=(
             "A hint that flow runs may be claimable for an agent with these labels. Yields once at once, then whenever "
             "runs are enqueued or become due."

@@ -42,7 +42,9 @@ class CreateFlowFromCompressedStringInput:
 class RegisterTasksInput:
     """Input of `register_tasks`."""
 
-    serialized_tasks: JSON = strawberry.field(description="List of tasks; those that the flow has already are left alone.")
+    serialized_tasks: JSON = strawberry.field(
+        description="List of tasks; those that the flow has already are left alone."
+    )
     flow_id: UUID = strawberry.field(description="Id of the flow version.")
 
 
@@ -50,7 +52,9 @@ class RegisterTasksInput:
 class RegisterEdgesInput:
     """Input of `register_edges`."""
 
-    serialized_edges: JSON = strawberry.field(description="List of edges; those that the flow has already are left alone.")
+    serialized_edges: JSON = strawberry.field(
+        description="List of edges; those that the flow has already are left alone."
+    )
     flow_id: UUID = strawberry.field(description="Id of the flow version.")
 
 

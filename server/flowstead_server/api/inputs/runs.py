@@ -11,7 +11,9 @@ from strawberry.scalars import JSON
 class CreateFlowRunInput:
     """Input of `create_flow_run`."""
 
-    flow_id: UUID | None = strawberry.field(description="Flow version to run. The first of the three ids that is given wins.")
+    flow_id: UUID | None = strawberry.field(
+        description="Flow version to run. The first of the three ids that is given wins."
+    )
     flow_group_id: UUID | None = strawberry.field(description="Run the newest version of this flow group.")
     version_group_id: str | None = strawberry.field(description="Run the newest version of this version group.")
     parameters: JSON | None = strawberry.field(description="Values of the flow's parameters, by name.")
@@ -119,7 +121,9 @@ class WriteRunLogInput:
     flow_run_id: UUID = strawberry.field(description="Flow run that the line belongs to.")
     task_run_id: UUID | None = strawberry.field(description="Task run that the line belongs to, if it does.")
     timestamp: datetime | None = strawberry.field(description="When it was written; null means now.")
-    message: str | None = strawberry.field(description="The line; what exceeds 1,000,000 characters is cut off and marked.")
+    message: str | None = strawberry.field(
+        description="The line; what exceeds 1,000,000 characters is cut off and marked."
+    )
     name: str | None = strawberry.field(description="Name of the logger.")
     level: str | None = strawberry.field(
         description="`DEBUG`, `INFO`, `WARNING`, `ERROR`, `CRITICAL` or a name of your own; null means `INFO`."

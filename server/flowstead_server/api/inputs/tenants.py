@@ -28,7 +28,9 @@ class RegisterAgentInput:
     """Input of `register_agent`."""
 
     tenant_id: UUID | None = strawberry.field(description="Tenant of the agent; null means the caller's own.")
-    labels: list[str] | None = strawberry.field(description="The agent runs flow runs whose labels are all among these.")
+    labels: list[str] | None = strawberry.field(
+        description="The agent runs flow runs whose labels are all among these."
+    )
     agent_config_id: UUID | None = strawberry.field(description="Stored settings that the agent follows.")
     type: str = strawberry.field(description="Kind of the agent, such as `LocalAgent`.")
     name: str | None = strawberry.field(description="Name of the agent.")
@@ -55,8 +57,8 @@ class ClaimFlowRunsInput:
     )
     lease_seconds: int | None = strawberry.field(
         description=(
-            "How long the claim holds, 5 to 3600 seconds; null means 30. Unless the run reaches Running or the claim is "
-            "extended by then, the run goes back to the queue."
+            "How long the claim holds, 5 to 3600 seconds; null means 30. Unless the run reaches Running or the claim "
+            "is extended by then, the run goes back to the queue."
         )
     )
 

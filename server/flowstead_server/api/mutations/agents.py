@@ -3,6 +3,7 @@
 import strawberry
 
 from flowstead_server.api.context import Info, Input
+from flowstead_server.api.fields import mutation
 from flowstead_server.api.inputs.tenants import (
     ClaimFlowRunsInput,
     ExtendFlowRunClaimsInput,
@@ -21,24 +22,26 @@ from flowstead_server.api.payloads import (
 class AgentMutations:
     """The fields of `Mutation` for agents and the queue."""
 
-    @strawberry.mutation(
+    @mutation(
         description="Introduce an agent. An agent with the same name, type, version and labels keeps its id."
     )
     async def register_agent(self, info: Info, input_: Input[RegisterAgentInput]) -> AgentIdPayload | None:
         raise NotImplementedError
 
-    @strawberry.mutation(
+    @mutation(
         description="Ask, as a 1.x agent does, which flow runs may be started. Newer agents use `claim_flow_runs`."
     )
     async def get_runs_in_queue(self, info: Info, input_: Input[GetRunsInQueueInput]) -> RunsInQueuePayload | None:
         raise NotImplementedError
 
-    @strawberry.mutation(
+    @mutation(
         description="Take flow runs out of the queue and make them Submitted, so that no other agent can have them."
     )
     async def claim_flow_runs(self, info: Info, input_: Input[ClaimFlowRunsInput]) -> ClaimFlowRunsPayload | None:
         raise NotImplementedError
 
-    @strawberry.mutation(description="Keep claims while processes are being started.")
-    async def extend_flow_run_claims(self, info: Info, input_: Input[ExtendFlowRunClaimsInput]) -> ExtendFlowRunClaimsPayload | None:
+    @mutation(description="Keep claims while processes are being started.")
+    async def extend_flow_run_claims(
+        self, info: Info, input_: Input[ExtendFlowRunClaimsInput]
+    ) -> ExtendFlowRunClaimsPayload | None:
         raise NotImplementedError

@@ -3,6 +3,7 @@
 import strawberry
 
 from flowstead_server.api.context import Info, Input
+from flowstead_server.api.fields import mutation
 from flowstead_server.api.inputs.flows import (
     ArchiveFlowInput,
     CreateFlowFromCompressedStringInput,
@@ -19,34 +20,36 @@ from flowstead_server.api.payloads import FlowIdPayload, SuccessPayload
 class FlowMutations:
     """The fields of `Mutation` for flows."""
 
-    @strawberry.mutation(description="Register a flow version; older versions of its group are archived.")
+    @mutation(description="Register a flow version; older versions of its group are archived.")
     async def create_flow(self, info: Info, input_: Input[CreateFlowInput]) -> FlowIdPayload | None:
         raise NotImplementedError
 
-    @strawberry.mutation(
+    @mutation(
         description="Register a flow version that is sent compressed; older versions of its group are archived."
     )
-    async def create_flow_from_compressed_string(self, info: Info, input_: Input[CreateFlowFromCompressedStringInput]) -> FlowIdPayload | None:
+    async def create_flow_from_compressed_string(
+        self, info: Info, input_: Input[CreateFlowFromCompressedStringInput]
+    ) -> FlowIdPayload | None:
         raise NotImplementedError
 
-    @strawberry.mutation(description="Add tasks to a flow version. Repeating it changes nothing.")
+    @mutation(description="Add tasks to a flow version. Repeating it changes nothing.")
     async def register_tasks(self, info: Info, input_: Input[RegisterTasksInput]) -> SuccessPayload | None:
         raise NotImplementedError
 
-    @strawberry.mutation(description="Add edges between tasks of a flow version. Repeating it changes nothing.")
+    @mutation(description="Add edges between tasks of a flow version. Repeating it changes nothing.")
     async def register_edges(self, info: Info, input_: Input[RegisterEdgesInput]) -> SuccessPayload | None:
         raise NotImplementedError
 
-    @strawberry.mutation(
-        description="Archive a flow version: its scheduled runs are removed or cancelled, and no new ones can be created."
+    @mutation(
+        description="Archive a flow version: scheduled runs are removed or cancelled, new ones cannot be created."
     )
     async def archive_flow(self, info: Info, input_: Input[ArchiveFlowInput]) -> SuccessPayload | None:
         raise NotImplementedError
 
-    @strawberry.mutation(description="Start the schedule of a flow version. Answers false if it has none.")
+    @mutation(description="Start the schedule of a flow version. Answers false if it has none.")
     async def set_schedule_active(self, info: Info, input_: Input[SetScheduleActiveInput]) -> SuccessPayload | None:
         raise NotImplementedError
 
-    @strawberry.mutation(description="Stop the schedule of a flow version and remove the runs it has made in advance.")
+    @mutation(description="Stop the schedule of a flow version and remove the runs it has made in advance.")
     async def set_schedule_inactive(self, info: Info, input_: Input[SetScheduleInactiveInput]) -> SuccessPayload | None:
         raise NotImplementedError

@@ -3,6 +3,7 @@
 import strawberry
 
 from flowstead_server.api.context import Info, Input
+from flowstead_server.api.fields import mutation
 from flowstead_server.api.inputs.runs import WriteRunLogsInput
 from flowstead_server.api.payloads import SuccessPayload
 
@@ -11,8 +12,8 @@ from flowstead_server.api.payloads import SuccessPayload
 class LogMutations:
     """The fields of `Mutation` for log lines."""
 
-    @strawberry.mutation(
-        description="Store log lines. A line of an unknown run is the error `Foreign key violation.`, and nothing is stored."
+    @mutation(
+        description="Store log lines. If one belongs to an unknown run nothing is stored (`Foreign key violation.`)."
     )
     async def write_run_logs(self, info: Info, input_: Input[WriteRunLogsInput]) -> SuccessPayload | None:
         raise NotImplementedError

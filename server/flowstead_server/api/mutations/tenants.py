@@ -3,6 +3,7 @@
 import strawberry
 
 from flowstead_server.api.context import Info, Input
+from flowstead_server.api.fields import mutation
 from flowstead_server.api.inputs.tenants import CreateProjectInput, CreateTenantInput
 from flowstead_server.api.payloads import ProjectIdPayload, TenantIdPayload
 
@@ -11,10 +12,10 @@ from flowstead_server.api.payloads import ProjectIdPayload, TenantIdPayload
 class TenantMutations:
     """The fields of `Mutation` for tenants, projects and agents."""
 
-    @strawberry.mutation(description="Create a tenant. A slug that is taken is the error `Uniqueness violation.`")
+    @mutation(description="Create a tenant. A slug that is taken is the error `Uniqueness violation.`")
     async def create_tenant(self, info: Info, input_: Input[CreateTenantInput]) -> TenantIdPayload | None:
         raise NotImplementedError
 
-    @strawberry.mutation(description="Create a project. A name that is taken is the error `Uniqueness violation.`")
+    @mutation(description="Create a project. A name that is taken is the error `Uniqueness violation.`")
     async def create_project(self, info: Info, input_: Input[CreateProjectInput]) -> ProjectIdPayload | None:
         raise NotImplementedError

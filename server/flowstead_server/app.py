@@ -1,0 +1,259 @@
+"""The composition root: settings become a running server, and a running server ends without leaving anything behind.
+
+Parts are started in the order socket, database, migrations, hints, services, web, and stopped in the reverse order,
+also when a later one fails to start. The socket comes first because a port that is taken must be found out before
+anything is touched. What prevents a start is a `StartupError` with one sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+import socket
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Self
+
+import orjson
+import uvicorn
+
+from flowstead_server.db.database import Database
+from flowstead_server.db.migrator import migrate
+from flowstead_server.domain.errors import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from flowstead_server.api.schema import ApiSchema
+    from flowstead_server.settings import Settings
+    from flowstead_server.web.app import WebApplication
+
+_BACKLOG = 1024
+_KEEP_ALIVE_SECONDS = 75
+_PING_SECONDS = 20.0
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _WebServer(uvicorn.Server):
+    """uvicorn without signal handlers of its own, which would end the process before the database is stopped."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Server:
+    """All parts of one server process, between `async with` and its end.
+
+    `serve` answers requests until `stop` is called.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; nothing is touched yet."""
+        self.settings = settings
+        self.port = settings.port
+        self._parts = contextlib.AsyncExitStack()
+        self._socket: socket.socket | None = None
+        self._web: _WebServer | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start everything but the answering of requests.
+
+        Raises:
+            StartupError: something prevents it; what had been started is stopped again.
+        """
+        async with contextlib.AsyncExitStack() as parts:
+            listener = parts.enter_context(_listen(self.settings.host, self.settings.port))
+            self._socket = listener
+            self.port = listener.getsockname()[1]
+            application = await parts.enter_async_context(_application(self.settings))
+            self._web = _WebServer(_web_config(application, self.settings))
+            self._parts = parts.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop everything."""
+        await self._parts.aclose()
+
+    async def serve(self) -> None:
+        """Answer requests until told to stop; subscriptions are then closed with code 1012, "connect again"."""
+        web, listener = self._web, self._socket
+        if web is None or listener is None:
+            raise RuntimeError("A server answers requests only inside `async with`.")
+        await web.serve(sockets=[listener])
+
+    async def wait_answering(self) -> None:
+        """Return when requests are answered."""
+        if self._web is not None:
+            await self._web.answering.wait()
+
+    def stop(self) -> None:
+        """Let `serve` return soon."""
+        if self._web is not None:
+            self._web.should_exit = True
+
+
+async def run(settings: Settings) -> None:
+    """Run a server until SIGINT or SIGTERM.
+
+    Raises:
+        StartupError: the server cannot be started.
+        asyncio.CancelledError: a signal came before requests were answered; everything is undone.
+    """
+    loop = asyncio.get_running_loop()
+    main = asyncio.current_task()
+    if main is None:
+        raise RuntimeError("A server runs inside a task.")
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, main.cancel)
+    async with Server(settings) as server:
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, server.stop)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve())
+            await server.wait_answering()
+            _say_ready(settings, server.port)
+
+
+def _say_ready(settings: Settings, port: int) -> None:
+    """Tell whoever started the server where it is. Whoever waited may have gone; that is no reason to stop."""
+    line = orjson.dumps({"host": settings.host, "port": port, "pid": os.getpid()}) + b"\n"
+    with contextlib.suppress(OSError):
+        if settings.ready_fd is not None:
+            os.write(settings.ready_fd, line)
+            os.close(settings.ready_fd)
+        elif settings.port == 0:
+            os.write(1, line)
+
+
+@contextlib.contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise StartupError(f"Cannot listen on {host}: {error.strerror}. Give an address of this machine.") from error
+    with socket.socket(family, kind, protocol) as listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise StartupError(f"Cannot listen on {host}:{port}: {_reason(error)}") from error
+        yield listener
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program uses that port. Stop it, or choose another one with --port (0 takes a free one)."
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return "this user may not use that port. Choose one above 1023 with --port."
+    return f"{error.strerror}. Give an address of this machine with --host."
+
+
+@contextlib.asynccontextmanager
+async def _application(settings: Settings) -> AsyncIterator[WebApplication]:
+    """Start the parts and yield the application over them."""
+    async with contextlib.AsyncExitStack() as parts:
+        # Building the schema takes about as long as starting PostgreSQL does; side by side they take as long as one.
+        schema_task = asyncio.create_task(asyncio.to_thread(_load_schema))
+        parts.push_async_callback(_ended, schema_task)
+        dsn = await parts.enter_async_context(_database_url(settings))
+        await migrate(dsn, apply=settings.upgrade)
+        database = await Database.connect(dsn, max_connections=settings.max_connections)
+        parts.push_async_callback(database.close)
+        schema = await schema_task
+        yield await _connect_parts(settings, database, schema, parts)
+
+
+@contextlib.asynccontextmanager
+async def _database_url(settings: Settings) -> AsyncIterator[str]:
+    """Yield the URL of the database; the embedded PostgreSQL runs until the end."""
+    if settings.postgres_url:
+        yield settings.postgres_url
+        return
+    from flowstead_server.db.embedded import EmbeddedPostgres  # noqa: PLC0415 - only where this database is used
+
+    start = asyncio.create_task(EmbeddedPostgres.start(settings.data_dir))
+    try:
+        embedded = await asyncio.shield(start)
+    except asyncio.CancelledError:
+        # The start goes on in its thread: what it brings up has to be stopped.
+        with contextlib.suppress(StartupError):
+            await (await start).stop()
+        raise
+    try:
+        yield embedded.dsn
+    finally:
+        await embedded.stop()
+
+
+def _load_schema() -> ApiSchema:
+    from flowstead_server.api.schema import api_schema  # noqa: PLC0415 - in a thread, beside the start of PostgreSQL
+
+    return api_schema()
+
+
+async def _ended(task: asyncio.Task[ApiSchema]) -> None:
+    await asyncio.wait([task])
+
+
+async def _connect_parts(
+    settings: Settings, database: Database, schema: ApiSchema, parts: contextlib.AsyncExitStack
+) -> WebApplication:
+    # Imported where the schema has been loaded already, so that its thread does the work.
+    from flowstead_server.orchestration.tenants import ensure_default_tenant  # noqa: PLC0415
+    from flowstead_server.pubsub.hub import Hub  # noqa: PLC0415
+    from flowstead_server.services.log_partitions import LogPartitions  # noqa: PLC0415
+    from flowstead_server.web.app import WebApplication  # noqa: PLC0415
+
+    tenant_id = await ensure_default_tenant(database)
+    partitions = LogPartitions(database)
+    await partitions.round()
+    hub = Hub(database.open_connection)
+    database.hints = hub
+    await hub.start()
+    parts.push_async_callback(hub.stop)
+    partitions.start()
+    parts.push_async_callback(partitions.stop)
+    return WebApplication(
+        schema=schema,
+        database=database,
+        hub=hub,
+        tenant_id=tenant_id,
+        version=version("flowstead"),
+        body_limit=settings.body_limit,
+        access_log=settings.access_log,
+    )
+
+
+def _web_config(application: WebApplication, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        # Our own logging shows uvicorn's warnings; its lines about requests and start are not wanted.
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=settings.body_limit,
+        ws_ping_interval=_PING_SECONDS,
+        ws_ping_timeout=_PING_SECONDS,
+        # Events are small and many; compressing each costs more than sending it.
+        ws_per_message_deflate=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=round(settings.shutdown_seconds),
+    )

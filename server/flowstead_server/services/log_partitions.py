@@ -1,0 +1,28 @@
+"""Keeps partitions of the log table ready for the days to come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from flowstead_server.services.loop import Service
+
+if TYPE_CHECKING:
+    from flowstead_server.db.database import Database
+
+_DAYS_AHEAD = 7
+
+
+class LogPartitions(Service):
+    """Makes missing partitions every hour. Lines without one are not lost: they wait in the default partition."""
+
+    name: ClassVar[str] = "log_partitions"
+    interval: ClassVar[float] = 3600.0
+
+    def __init__(self, database: Database) -> None:
+        """Take the database whose log table it is."""
+        super().__init__()
+        self._database = database
+
+    async def round(self) -> None:
+        """Make the partitions from today on."""
+        await self._database.fetch_value("select ensure_log_partitions($1)", _DAYS_AHEAD)

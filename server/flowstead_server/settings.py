@@ -1,0 +1,148 @@
+"""What a server process is told: by arguments, by environment variables, or by nothing.
+
+Arguments win over the environment, the environment over the defaults. A value that makes no sense is a `StartupError`
+that names the value, where it came from and what to write instead.
+"""
+
+import argparse
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowstead_server.domain.errors import StartupError
+
+DEFAULT_PORT = 4200
+DEFAULT_BODY_LIMIT = 5 * 1024 * 1024
+_MAX_PORT = 65_535
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"", "0", "false", "no", "off"}
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to run a server.
+
+    Sizes are in bytes, times in seconds. `postgres_url` None means the embedded PostgreSQL in `data_dir`; `port` 0
+    means a free one; `ready_fd` is a file descriptor that gets one JSON line when the server answers.
+    """
+
+    data_dir: Path
+    postgres_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    upgrade: bool = True
+    allow_unauthenticated: bool = False
+    ready_fd: int | None = None
+    access_log: bool = False
+    log_level: str = "INFO"
+    body_limit: int = DEFAULT_BODY_LIMIT
+    max_connections: int = 20
+    shutdown_seconds: float = 2.0
+
+    def check(self) -> None:
+        """Check what can be checked without touching anything.
+
+        Raises:
+            StartupError: the port is no port, or others could reach the server without a login.
+        """
+        if not 0 <= self.port <= _MAX_PORT:
+            raise StartupError(f"The port must be between 0 and {_MAX_PORT}, not {self.port}.")
+        if not self.allow_unauthenticated and not is_loopback(self.host):
+            raise StartupError(
+                f"Refusing to listen on {self.host}: everybody who can reach this machine could use the API without a "
+                "login. Listen on 127.0.0.1, or pass --allow-unauthenticated if the network is trusted."
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach an address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Put settings together from a command line (without the program's name) and an environment.
+
+    Raises:
+        StartupError: a value makes no sense.
+        SystemExit: the command line is wrong or asks for help; argparse has said so.
+    """
+    options = _parser().parse_args(arguments)
+    source = _Environment(environment)
+    home = Path(source.text("PREFECT__HOME_DIR") or "~/.prefect").expanduser()
+    data_dir = options.data_dir or source.text("PREFECT__SERVER__DATA_DIR")
+    url = options.postgres_url or source.text("PREFECT__SERVER__DATABASE__CONNECTION_URL")
+    if options.data_dir:
+        url = options.postgres_url
+    settings = Settings(
+        host=options.host or source.text("PREFECT__SERVER__HOST_IP") or "127.0.0.1",
+        port=options.port if options.port is not None else source.number("PREFECT__SERVER__PORT", DEFAULT_PORT),
+        data_dir=Path(data_dir).expanduser() if data_dir else home / "pgdata",
+        postgres_url=url,
+        upgrade=not options.no_upgrade,
+        allow_unauthenticated=options.allow_unauthenticated or source.flag("PREFECT__SERVER__ALLOW_UNAUTHENTICATED"),
+        ready_fd=options.ready_fd,
+        access_log=options.access_log or source.flag("PREFECT__SERVER__ACCESS_LOG"),
+        log_level=options.log_level or source.choice("PREFECT__SERVER__LOG_LEVEL", _LEVELS, "INFO"),
+        body_limit=source.number("PREFECT__SERVER__BODY_LIMIT", DEFAULT_BODY_LIMIT),
+        max_connections=source.number("PREFECT__SERVER__DATABASE__MAX_CONNECTIONS", 20),
+    )
+    settings.check()
+    return settings
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flowstead_server", description="Run the Flowstead API server until Ctrl-C or SIGTERM."
+    )
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help=f"port to listen on; 0 takes a free one (default: {DEFAULT_PORT})")
+    database = parser.add_mutually_exclusive_group()
+    database.add_argument("--data-dir", help="directory of the embedded PostgreSQL (default: ~/.prefect/pgdata)")
+    database.add_argument("--postgres-url", help="use this PostgreSQL (15 or newer) instead of the embedded one")
+    parser.add_argument("--no-upgrade", action="store_true", help="apply no migrations; end if the database needs some")
+    parser.add_argument("--allow-unauthenticated", action="store_true", help="listen on any address without a login")
+    parser.add_argument("--ready-fd", type=int, help="write one JSON line here when the server answers")
+    parser.add_argument("--access-log", action="store_true", help="log a line for each request")
+    parser.add_argument("--log-level", choices=_LEVELS, help="least level to log (default: INFO)")
+    return parser
+
+
+class _Environment:
+    """Reads environment variables; an unset and an empty one are the same."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+
+    def text(self, name: str) -> str | None:
+        return self._variables.get(name, "").strip() or None
+
+    def number(self, name: str, default: int) -> int:
+        text = self.text(name)
+        if text is None:
+            return default
+        try:
+            number = int(text)
+        except ValueError:
+            number = -1
+        if number < 0:
+            raise StartupError(f"The environment variable {name} must be a whole number, not {text!r}.")
+        return number
+
+    def flag(self, name: str) -> bool:
+        text = (self.text(name) or "").lower()
+        if text not in _TRUE | _FALSE:
+            raise StartupError(f"The environment variable {name} must be true or false, not {text!r}.")
+        return text in _TRUE
+
+    def choice(self, name: str, choices: Sequence[str], default: str) -> str:
+        text = (self.text(name) or default).upper()
+        if text not in choices:
+            raise StartupError(f"The environment variable {name} must be one of {', '.join(choices)}, not {text!r}.")
+        return text

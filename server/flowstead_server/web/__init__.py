@@ -1,0 +1,1 @@
+"""The HTTP face: pure ASGI routes for GraphQL over POST and websocket, health and the start page."""

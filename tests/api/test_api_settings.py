@@ -1,0 +1,62 @@
+"""Settings from arguments and environment, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from flowstead_server.domain.errors import StartupError
+from flowstead_server.settings import is_loopback, read_settings
+
+
+def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = read_settings([], {})
+    assert (settings.host, settings.port, settings.postgres_url) == ("127.0.0.1", 4200, None)
+    assert settings.data_dir == tmp_path / ".prefect" / "pgdata"
+
+
+def test_the_environment_is_read_and_arguments_win() -> None:
+    environment = {
+        "PREFECT__SERVER__PORT": "4300",
+        "PREFECT__SERVER__HOST_IP": "::1",
+        "PREFECT__SERVER__DATABASE__CONNECTION_URL": "postgresql://somewhere/db",
+        "PREFECT__HOME_DIR": "/srv/home",
+    }
+    settings = read_settings(["--port", "4400"], environment)
+    assert (settings.host, settings.port) == ("::1", 4400)
+    assert settings.postgres_url == "postgresql://somewhere/db"
+    assert settings.data_dir == Path("/srv/home/pgdata")
+
+
+def test_a_data_directory_on_the_command_line_means_the_embedded_database() -> None:
+    environment = {"PREFECT__SERVER__DATABASE__CONNECTION_URL": "postgresql://somewhere/db"}
+    assert read_settings(["--data-dir", "/srv/data"], environment).postgres_url is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (["--port", "70000"], {}, "between 0 and 65535, not 70000"),
+        ([], {"PREFECT__SERVER__PORT": "many"}, "PREFECT__SERVER__PORT must be a whole number, not 'many'"),
+        ([], {"PREFECT__SERVER__ACCESS_LOG": "perhaps"}, "PREFECT__SERVER__ACCESS_LOG must be true or false"),
+        ([], {"PREFECT__SERVER__LOG_LEVEL": "loud"}, "PREFECT__SERVER__LOG_LEVEL must be one of"),
+        (["--host", "0.0.0.0"], {}, "Refusing to listen on 0.0.0.0: .*--allow-unauthenticated"),
+        (["--host", "example.org"], {}, "Refusing to listen on example.org"),
+    ],
+)
+def test_values_that_make_no_sense(arguments: list[str], environment: dict[str, str], message: str) -> None:
+    with pytest.raises(StartupError, match=message):
+        read_settings(arguments, environment)
+
+
+def test_listening_to_everybody_can_be_allowed() -> None:
+    assert read_settings(["--host", "0.0.0.0", "--allow-unauthenticated"], {}).host == "0.0.0.0"
+    assert read_settings(["--host", "0.0.0.0"], {"PREFECT__SERVER__ALLOW_UNAUTHENTICATED": "true"}).host == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("localhost", True), ("127.8.8.8", True), ("::1", True), ("[::1]", True), ("0.0.0.0", False), ("10.0.0.1", False)],
+)
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
