@@ -776,13 +776,13 @@ mutation register_tasks($input: register_tasks_input!) {
 """
 
 
-def register_tasks(*, flow_id: str | Unset = UNSET, serialized_tasks: Any | Unset = UNSET) -> Request[RegisterTasks]:
+def register_tasks(*, serialized_tasks: Any | Unset = UNSET, flow_id: str | Unset = UNSET) -> Request[RegisterTasks]:
     """Add tasks to a registered flow; those that it has already are ignored."""
     return Request(
         "register_tasks",
         "mutation",
         _REGISTER_TASKS,
-        {"input": defined({"flow_id": flow_id, "serialized_tasks": serialized_tasks})},
+        {"input": defined({"serialized_tasks": serialized_tasks, "flow_id": flow_id})},
         lambda data: RegisterTasks.from_wire(required(data["register_tasks"], "register_tasks")),
     )
 
@@ -797,13 +797,13 @@ mutation register_edges($input: register_edges_input!) {
 """
 
 
-def register_edges(*, flow_id: str | Unset = UNSET, serialized_edges: Any | Unset = UNSET) -> Request[RegisterEdges]:
+def register_edges(*, serialized_edges: Any | Unset = UNSET, flow_id: str | Unset = UNSET) -> Request[RegisterEdges]:
     """Add edges to a registered flow; those that it has already are ignored."""
     return Request(
         "register_edges",
         "mutation",
         _REGISTER_EDGES,
-        {"input": defined({"flow_id": flow_id, "serialized_edges": serialized_edges})},
+        {"input": defined({"serialized_edges": serialized_edges, "flow_id": flow_id})},
         lambda data: RegisterEdges.from_wire(required(data["register_edges"], "register_edges")),
     )
 

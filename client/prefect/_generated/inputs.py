@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRunClaimInput:
-    """The GraphQL input `flow_run_claim_input`."""
+    """A claim that an agent holds."""
 
     flow_run_id: str | Unset = UNSET
     claim_token: str | Unset = UNSET
@@ -30,7 +30,7 @@ class FlowRunClaimInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetFlowRunStateInput:
-    """The GraphQL input `set_flow_run_state_input`."""
+    """A state that a flow run is to take."""
 
     flow_run_id: str | Unset = UNSET
     version: int | None | Unset = UNSET
@@ -43,7 +43,7 @@ class SetFlowRunStateInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteRunLogInput:
-    """The GraphQL input `write_run_log_input`."""
+    """A log line of a run."""
 
     flow_run_id: str | Unset = UNSET
     task_run_id: str | None | Unset = UNSET
@@ -70,7 +70,7 @@ class WriteRunLogInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetTaskRunStateInput:
-    """The GraphQL input `set_task_run_state_input`."""
+    """A state that a task run is to take."""
 
     task_run_id: str | Unset = UNSET
     version: int | None | Unset = UNSET

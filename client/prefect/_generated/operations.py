@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from prefect._generated.projects import create_project as create_project
     from prefect._generated.tenants import create_tenant as create_tenant
     from prefect._generated.agents import extend_flow_run_claims as extend_flow_run_claims
+    from prefect._generated.tenants import first_tenant as first_tenant
     from prefect._generated.flows import flow_by_id as flow_by_id
     from prefect._generated.flows import flow_group_of_flow as flow_group_of_flow
     from prefect._generated.events import flow_run_events as flow_run_events
@@ -77,6 +78,7 @@ _HOMES = {
     "create_project": "projects",
     "create_tenant": "tenants",
     "extend_flow_run_claims": "agents",
+    "first_tenant": "tenants",
     "flow_by_id": "flows",
     "flow_group_of_flow": "flows",
     "flow_run_events": "events",

@@ -57,6 +57,20 @@ class Tenants:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstTenant:
+    """A part of the answer to `tenant`."""
+
+    id: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> FirstTenant:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=data["id"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class CreateTenant:
     """A part of the answer to `create_tenant`."""
 
@@ -114,6 +128,20 @@ query tenants {
 def tenants() -> Request[tuple[Tenants, ...]]:
     """Return every tenant that the caller may see, by slug."""
     return Request("tenants", "query", _TENANTS, {}, lambda data: many(data["tenant"], Tenants.from_wire))
+
+
+_FIRST_TENANT = """\
+query first_tenant {
+  tenant(order_by: [{ created: asc }], limit: 1) {
+    id
+  }
+}
+"""
+
+
+def first_tenant() -> Request[tuple[FirstTenant, ...]]:
+    """Return the oldest tenant that the caller may see, if there is one."""
+    return Request("first_tenant", "query", _FIRST_TENANT, {}, lambda data: many(data["tenant"], FirstTenant.from_wire))
 
 
 _CREATE_TENANT = """\

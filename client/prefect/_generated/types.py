@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prefect._generated.tenants import CreateTenant as CreateTenant
     from prefect._generated.events import EventPage as EventPage
     from prefect._generated.agents import ExtendFlowRunClaims as ExtendFlowRunClaims
+    from prefect._generated.tenants import FirstTenant as FirstTenant
     from prefect._generated.flows import FlowGroupOfFlow as FlowGroupOfFlow
     from prefect._generated.flows import FlowLine as FlowLine
     from prefect._generated.flows import FlowLineProject as FlowLineProject
@@ -109,6 +110,7 @@ _HOMES = {
     "CreateTenant": "tenants",
     "EventPage": "events",
     "ExtendFlowRunClaims": "agents",
+    "FirstTenant": "tenants",
     "FlowGroupOfFlow": "flows",
     "FlowLine": "flows",
     "FlowLineProject": "flows",

@@ -8,6 +8,7 @@ the parent is left alone.  After the thread has ended (late exit handlers), call
 import asyncio
 import atexit
 import os
+import socket
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
@@ -21,6 +22,25 @@ _EXIT_TIMEOUT = 3.0
 _END = object()
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that still finds hosts while the interpreter exits, when no thread can be started any more."""
+
+    async def getaddrinfo(
+        self,
+        host: bytes | str | None,
+        port: bytes | str | int | None,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - the name that asyncio gives it
+        proto: int = 0,
+        flags: int = 0,
+    ) -> Any:
+        """Resolve in a thread as usual, or right here after the main thread has ended."""
+        if threading.main_thread().is_alive():
+            return await super().getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags)
+        return socket.getaddrinfo(host, port, family, type, proto, flags)
+
+
 class _Bridge:
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -31,7 +51,7 @@ class _Bridge:
     def running_loop(self) -> asyncio.AbstractEventLoop:
         with self.lock:
             if self.loop is None:
-                self.loop = asyncio.new_event_loop()
+                self.loop = _Loop()
                 self.thread = threading.Thread(target=self._serve, name="prefect-client", daemon=True)
                 self.thread.start()
             return self.loop
@@ -85,7 +105,8 @@ def on_close(close: Callable[[], Coroutine[Any, Any, None]]) -> object:
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Return the result of a coroutine, or raise what it raises; an interrupted caller cancels it."""
     if _bridge.closed:
-        return asyncio.run(coroutine)
+        with asyncio.Runner(loop_factory=_Loop) as runner:
+            return runner.run(coroutine)
     future = asyncio.run_coroutine_threadsafe(coroutine, _bridge.running_loop())
     try:
         return future.result()

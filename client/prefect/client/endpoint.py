@@ -23,7 +23,7 @@ HEARTBEAT_HEADER = "X-PREFECT-HEARTBEAT-ID"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One API: its `url` without trailing slash, who says so (`setting`), and the `timeout` of an attempt in seconds."""
+    """One API: its `url` without trailing slash, who says so (`setting`), and the `timeout` of an attempt in s."""
 
     url: str
     setting: str
