@@ -9,10 +9,12 @@ __all__ = [
     "AgentRefusedError",
     "AgentUnknownError",
     "ApiError",
+    "ApiRejectedError",
     "ClaimLostError",
     "ForkServerError",
     "LaunchError",
     "LaunchOutcomeUnknownError",
+    "NoSubscriptionsError",
     "NonexistentWorkingDirError",
     "UnsupportedRunConfigError",
     "UnsupportedStorageError",
@@ -24,11 +26,19 @@ class AgentError(Exception):
 
 
 class ApiError(AgentError):
-    """The API could not be reached or answered with an error; trying again later may succeed."""
+    """The API could not be reached or answered with an error; unless a child says otherwise, trying again may help."""
 
 
 class AgentRefusedError(AgentError):
     """The API refuses to serve this agent (its key is missing or wrong); trying again does not help."""
+
+
+class ApiRejectedError(ApiError):
+    """The API understood a request and refuses it; the same request would be refused again."""
+
+
+class NoSubscriptionsError(ApiError):
+    """The API, or something in front of it, accepts no websockets."""
 
 
 class AgentUnknownError(ApiError):

@@ -103,13 +103,7 @@ class ForkServerClient:
         if watch is not None:
             watch.cancel()
         if process is not None:
-            if process.stdin is not None:
-                process.stdin.close()
-            try:
-                await asyncio.wait_for(process.wait(), _CLOSE_SECONDS)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+            await _end(process)
         if reader is not None:
             await asyncio.gather(reader, return_exceptions=True)
         for future in (*self._children.values(), *self._orphans.values()):
@@ -137,9 +131,7 @@ class ForkServerClient:
             async with asyncio.timeout(_START_SECONDS):
                 message = await _read_message(process)
         except (TimeoutError, EOFError, ValueError) as error:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            code = await process.wait()
+            code = await _end(process)
             raise ForkServerError(f"The fork server could not be started: it ended with exit code {code}.") from error
         if not message.get("ready"):
             raise ForkServerError(f"The fork server started with an unexpected message: {message!r}.")
@@ -162,10 +154,8 @@ class ForkServerClient:
                 self._take(await _read_message(process))
         if self._process is process:
             self._process = None
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
             self._abandon()
-        await process.wait()
+            await _end(process)
 
     def _take(self, message: dict[str, Any]) -> None:
         if "launched" in message:
@@ -202,6 +192,17 @@ class ForkServerClient:
                 if not ended.done():
                     ended.set_result(None)
         self._orphan_watch = None
+
+
+async def _end(process: asyncio.subprocess.Process) -> int:
+    """Return the exit code of a server that has ended, or ends now because nobody talks to it any more."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        return await asyncio.wait_for(process.wait(), _CLOSE_SECONDS)
+    except TimeoutError:
+        process.kill()
+        return await process.wait()
 
 
 def _exists(pid: int) -> bool:

@@ -5,7 +5,7 @@ cannot be started; `LaunchOutcomeUnknownError` says that it may have been.
 """
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -28,8 +28,6 @@ class ClaimedRun:
     flow_id: str
     run_config: Mapping[str, Any] | None = None
     storage: Mapping[str, Any] | None = None
-    deadline: float = field(default=0.0, compare=False)
-    """the event loop's time at which the claim ends unless it is extended, in seconds"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,237 @@
+"""The way of one claimed run: wait for its start, launch it, follow it to its end, and report what it could not itself.
+
+Nothing that goes wrong with one run leaves this module: a run that cannot be started becomes Failed with the reason,
+also in its log; so does one whose process dies before the run is finished.  A claim that was lost is dropped without
+a trace in the run, and its process is ended, because another one executes the run by now.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import TypeVar
+
+from flowstead_agent.api import FINISHED_STATES, AgentApi
+from flowstead_agent.errors import (
+    ApiError,
+    ApiRejectedError,
+    ClaimLostError,
+    LaunchError,
+    LaunchOutcomeUnknownError,
+)
+from flowstead_agent.launchers.protocol import ClaimedRun, Ended, Launched, Launcher
+from flowstead_agent.logs.run_log import RunLog
+from flowstead_agent.outage import Backoff, Outage
+from flowstead_agent.settings import AgentSettings
+
+__all__ = ["Deployment", "Phase", "Surroundings"]
+
+T = TypeVar("T")
+
+
+class Phase(IntEnum):
+    """How far a run has come."""
+
+    WAITING = 0
+    """for its start time, or for a place among the launches"""
+    LAUNCHING = 1
+    STARTING = 2
+    """launched, but still taking one of the places"""
+    RUNNING = 3
+    REPORTING = 4
+    """its process is over or never was; the API is being told"""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every deployment of an agent works with."""
+
+    settings: AgentSettings
+    api: AgentApi
+    launcher: Launcher
+    log: RunLog
+    outage: Outage
+    logger: logging.Logger
+    slots: asyncio.Semaphore
+
+
+class Deployment:
+    """One run on its way.  `go` is run once, as a task."""
+
+    def __init__(self, run: ClaimedRun, claimed_until: float, surroundings: Surroundings) -> None:
+        self.run = run
+        self.phase = Phase.WAITING
+        self.claimed_until = claimed_until
+        """the loop's time when the claim ends"""
+        self.is_lost = False
+        self.left_waiting = asyncio.Event()
+        """set when the run has been launched or never will be"""
+        self.on_room: Callable[[], None] = lambda: None
+        """called when the run no longer takes one of the places for launches"""
+        self._around = surroundings
+        self._launched: Launched | None = None
+        self._lost = asyncio.Event()
+
+    async def go(self) -> None:
+        """Go all the way.  May be cancelled while the run waits for its start, and again once it is launched."""
+        logger = self._around.logger
+        try:
+            await self._wait_for_start()
+            async with self._around.slots:
+                launched = await self._launch()
+                if launched is None:
+                    return
+                # Short runs free their place by ending; for others a while tells that the start is over.
+                await self._ended_within(launched, self._around.settings.settle_seconds)
+            self.phase = Phase.RUNNING
+            self.on_room()
+            ended = await self._follow(launched)
+            self.phase = Phase.REPORTING
+            if not ended.ok and not self.is_lost:
+                await self._report_death(ended)
+        except ClaimLostError as error:
+            logger.debug("Updating Flow Run state failed: %s", error)
+        finally:
+            self.left_waiting.set()
+
+    def lose(self) -> None:
+        """Note that the claim is not this agent's any more."""
+        self.is_lost = True
+        self._lost.set()
+
+    async def hand_back(self) -> None:
+        """Put the run back into the queue.  Failing that, the API takes it back when the claim runs out."""
+        if self.run.restart:
+            # It is Running for everybody else; only the end of the claim brings it back as it was.
+            return
+        try:
+            await self._around.api.set_state(
+                self.run,
+                "Scheduled",
+                f"Handed back by agent '{self._around.settings.name}', which was stopped before the start.",
+                start_time=self.run.start_time.isoformat(),
+            )
+        except (ApiError, ClaimLostError) as error:
+            self._around.logger.warning(
+                "Flow run %s could not be handed back (%s); it returns to the queue when its claim runs out.",
+                self.run.flow_run_id,
+                error,
+            )
+
+    async def _wait_for_start(self) -> None:
+        seconds = (self.run.start_time - datetime.now(UTC)).total_seconds()
+        if seconds > 0:
+            self._around.logger.debug("Waiting %.3fs to deploy flow run %s on time...", seconds, self.run.flow_run_id)
+            try:
+                await asyncio.wait_for(self._lost.wait(), seconds)
+            except TimeoutError:
+                return
+
+    async def _launch(self) -> Launched | None:
+        """Launch the run; returns None if it is not to be launched (any more), which has been seen to then."""
+        around, run = self._around, self.run
+        if self.is_lost or asyncio.get_running_loop().time() >= self.claimed_until:
+            around.logger.info("Flow run %s is not claimed by this agent any more; it is not started.", run.flow_run_id)
+            return None
+        self.phase = Phase.LAUNCHING
+        around.logger.info("Deploying flow run %s to execution environment...", run.flow_run_id)
+        try:
+            # A launch that has begun is not to be torn apart by the end of the agent.
+            launched = await asyncio.shield(asyncio.ensure_future(around.launcher.launch(run)))
+        except LaunchError as error:
+            await self._report_no_start(str(error))
+            return None
+        except LaunchOutcomeUnknownError as error:
+            around.logger.warning(
+                "%s Flow run %s returns to the queue unless its process has started.", error, run.flow_run_id
+            )
+            return None
+        except Exception as error:
+            around.logger.exception("Exception encountered while deploying flow run %s", run.flow_run_id)
+            await self._report_no_start(f"The agent failed to start the run: {error!r}")
+            return None
+        self.phase = Phase.STARTING
+        self.left_waiting.set()
+        self._launched = launched
+        around.log.write(run, "INFO", f"Submitted for execution: {launched.description}")
+        around.logger.info("Completed deployment of flow run %s", run.flow_run_id)
+        return launched
+
+    async def _follow(self, launched: Launched) -> Ended:
+        """Return how the process ended; end it if the claim is lost."""
+        ended = asyncio.ensure_future(launched.ended)
+        lost = asyncio.ensure_future(self._lost.wait())
+        try:
+            await asyncio.wait([ended, lost], return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                await self._end_lost(launched)
+            return await ended
+        finally:
+            ended.cancel()
+            lost.cancel()
+
+    async def _end_lost(self, launched: Launched) -> None:
+        around, run = self._around, self.run
+        state = await self._insist(lambda: around.api.run_state(run))
+        if state in FINISHED_STATES and state != "Cancelled":
+            return  # it finished by itself, and is about to end
+        if state == "Cancelled" and await self._ended_within(launched, around.settings.lease_seconds):
+            return
+        around.logger.warning(
+            "Flow run %s (now %s) is not claimed by this agent any more; ending its process (%s).",
+            run.flow_run_id,
+            state or "deleted",
+            launched.description,
+        )
+        await launched.terminate(around.settings.grace_seconds)
+
+    async def _report_no_start(self, reason: str) -> None:
+        around, run = self._around, self.run
+        self.phase = Phase.REPORTING
+        self.left_waiting.set()
+        around.logger.error("Flow run %s could not be started: %s", run.flow_run_id, reason)
+        around.log.write(run, "ERROR", reason)
+        await around.log.flush(around.settings.stop_seconds)
+        around.logger.error("Updating flow run %s state to Failed...", run.flow_run_id)
+        await self._insist(lambda: around.api.set_state(run, "Failed", reason))
+
+    async def _report_death(self, ended: Ended) -> None:
+        around, run = self._around, self.run
+        state = await self._insist(lambda: around.api.run_state(run))
+        if state is None or state in FINISHED_STATES:
+            return
+        around.logger.error("Flow run %s was %s when it died: %s", run.flow_run_id, state, ended.reason)
+        text = f"{ended.reason} The last of its output:\n{ended.output}" if ended.output else ended.reason
+        around.log.write(run, "ERROR", text)
+        await around.log.flush(around.settings.stop_seconds)
+        if state == "Cancelling":
+            await self._insist(lambda: around.api.set_state(run, "Cancelled", "Flow run is cancelled"))
+        else:
+            await self._insist(lambda: around.api.set_state(run, "Failed", ended.reason))
+
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T | None:
+        """Ask until the API answers; None if it refuses for good, which is logged."""
+        backoff = Backoff()
+        while True:
+            try:
+                answer = await ask()
+            except ApiRejectedError as error:
+                self._around.logger.error(  # noqa: TRY400 - the API's words are all there is to know
+                    "The API refuses to hear about flow run %s: %s", self.run.flow_run_id, error
+                )
+                return None
+            except ApiError as error:
+                self._around.outage.failed(error)
+                await asyncio.sleep(backoff.pause())
+            else:
+                self._around.outage.succeeded()
+                return answer
+
+    @staticmethod
+    async def _ended_within(launched: Launched, seconds: float) -> bool:
+        ended = asyncio.ensure_future(launched.ended)
+        done, _ = await asyncio.wait([ended], timeout=seconds)
+        ended.cancel()
+        return bool(done)

@@ -1,0 +1,1 @@
+"""What an agent writes into the logs of flow runs."""

@@ -1,0 +1,84 @@
+"""Writes the agent's own lines into the logs of flow runs, in the background.
+
+Lines are sent at once and in order.  While the API is away they are kept, up to a number of them (the oldest go first,
+and their number is said), and sent when it is back.  Lines for a run that belongs to somebody else by now are dropped.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from datetime import UTC, datetime
+
+from flowstead_agent.api import AgentApi, LogLine
+from flowstead_agent.errors import ApiError, ApiRejectedError, ClaimLostError
+from flowstead_agent.launchers.protocol import ClaimedRun
+from flowstead_agent.outage import Backoff, Outage
+
+__all__ = ["RunLog"]
+
+_MOST_KEPT = 10_000
+_MOST_AT_ONCE = 100
+
+
+class RunLog:
+    """A queue of lines and the task that sends them.  Belongs to one event loop."""
+
+    def __init__(self, api: AgentApi, name: str, outage: Outage, logger: logging.Logger) -> None:
+        self._api = api
+        self._name = name
+        self._outage = outage
+        self._logger = logger
+        self._lines: deque[tuple[ClaimedRun, LogLine]] = deque()
+        self._wanted = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._dropped = 0
+
+    def write(self, run: ClaimedRun, level: str, message: str) -> None:
+        """Queue a line with the time of now.  `level` is the name of a logging level."""
+        if len(self._lines) >= _MOST_KEPT:
+            self._lines.popleft()
+            self._dropped += 1
+        self._lines.append((run, LogLine(datetime.now(UTC), self._name, level, message)))
+        self._empty.clear()
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Send lines, for ever."""
+        backoff = Backoff()
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._lines:
+                run, lines = self._take_batch()
+                try:
+                    await self._api.write_logs(run, lines)
+                except (ClaimLostError, ApiRejectedError) as error:
+                    self._logger.debug("The log of flow run %s takes no more lines: %s", run.flow_run_id, error)
+                except ApiError as error:
+                    self._lines.extendleft((run, line) for line in reversed(lines))
+                    self._outage.failed(error)
+                    await asyncio.sleep(backoff.pause())
+                else:
+                    self._outage.succeeded()
+                    backoff.reset()
+            self._tell_dropped()
+            self._empty.set()
+
+    async def flush(self, seconds: float) -> None:
+        """Return when everything written so far is sent, or after `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), seconds)
+
+    def _take_batch(self) -> tuple[ClaimedRun, list[LogLine]]:
+        run = self._lines[0][0]
+        lines: list[LogLine] = []
+        while self._lines and self._lines[0][0] is run and len(lines) < _MOST_AT_ONCE:
+            lines.append(self._lines.popleft()[1])
+        return run, lines
+
+    def _tell_dropped(self) -> None:
+        if self._dropped:
+            self._logger.warning("%d line(s) for the logs of flow runs were dropped during the outage.", self._dropped)
+            self._dropped = 0

@@ -1,0 +1,5 @@
+"""`from prefect.agent.local import LocalAgent`."""
+
+from flowstead_agent.local import LocalAgent
+
+__all__ = ["LocalAgent"]
