@@ -57,8 +57,9 @@ check: $(VENV)/.dev ## Lint, formatting, types, and which part may import which
 	@$(BIN)/lint-imports
 
 generate: $(VENV)/.dev ## Write the schema, the client's operations, schema.sql and the CLI reference anew
-	@$(BIN)/python -m flowstead_server.api.schema_export
+	@$(BIN)/python -m flowstead_server.api.schema_export schema.graphql
 	@$(BIN)/python -m tools.codegen
+	@$(BIN)/python -m flowstead_server.db.schema_dump
 	@$(BIN)/python -m flowstead_cli.reference docs/cli.md
 
 # Compares with a copy rather than with the repository, so that it also works in an unpacked source archive.
