@@ -1,0 +1,66 @@
+"""From the states of upstream tasks to those of mapped children, and back to one list.
+
+Pure functions over states; the flow runner submits them to executors, so they work on resolved values only.
+"""
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from prefect.engine.state import Mapped, State
+from prefect.utilities.logging import get_logger
+
+__all__ = ["attach_children", "element_state", "flatten_children", "flatten_state"]
+
+
+def _with_value(state: State, value: Any) -> State:
+    new = copy.copy(state)
+    new._result = state._result.from_value(value)  # noqa: SLF001 - states and engine are one part
+    return new
+
+
+def element_state(state: State, index: int) -> State:
+    """Return a copy of a successful state whose value is the element at `index`; other states as they are."""
+    if not state.is_successful() or state.is_skipped() or state.result is None:
+        return state
+    return _with_value(state, state.result[index])
+
+
+def flatten_state(state: State) -> State:
+    """Return a copy whose value has one level of nesting less; values that are not nested stay as they are."""
+    value = state.result
+    if not state.is_successful() or not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
+        return state
+    items = list(value)
+    if not all(hasattr(item, "__len__") and hasattr(item, "__getitem__") for item in items):
+        return state
+    return _with_value(state, [element for item in items for element in item])
+
+
+def flatten_children(children: Iterable[State]) -> list[State]:
+    """Return one state per element of each successful child's value; other children pass as they are."""
+    flat: list[State] = []
+    for child in children:
+        value = child.result
+        if not child.is_successful() or child.is_skipped():
+            flat.append(child)
+        elif hasattr(value, "__len__") and hasattr(value, "__getitem__"):
+            flat.extend(_with_value(child, element) for element in value)
+        else:
+            get_logger("FlowRunner").warning(
+                "`flatten` was used on upstream task that did not return an iterable. The value will be passed "
+                "downstream unmodified."
+            )
+            flat.append(child)
+    return flat
+
+
+def attach_children(state: State, children: list[State]) -> State:
+    """Return a copy of a Mapped state with its children, whose values make its value; other states as they are."""
+    if not isinstance(state, Mapped):
+        return state
+    new = copy.copy(state)
+    new.map_states = list(children)
+    new._n_map_states = len(new.map_states)  # noqa: SLF001 - states and engine are one part
+    new.result = [child.result for child in new.map_states]
+    return new

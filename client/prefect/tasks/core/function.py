@@ -1,0 +1,49 @@
+"""A function as a task: what `@task` makes."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from prefect.core.signature import check_run
+from prefect.core.task import Task
+
+__all__ = ["FunctionTask"]
+
+_CALL_OPTIONS = (
+    inspect.Parameter("mapped", inspect.Parameter.KEYWORD_ONLY, default=False),
+    inspect.Parameter("task_args", inspect.Parameter.KEYWORD_ONLY, default=None),
+    inspect.Parameter("upstream_tasks", inspect.Parameter.KEYWORD_ONLY, default=None),
+    inspect.Parameter("flow", inspect.Parameter.KEYWORD_ONLY, default=None),
+)
+
+
+class FunctionTask(Task):
+    """Runs a function; `run` is the plain function, callable anywhere.
+
+    Raises `TypeError` if `fn` is not callable and `ValueError` if its signature cannot work as a task.
+    """
+
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, **kwargs: Any) -> None:
+        if not callable(fn):
+            raise TypeError("`fn` must be callable")
+        if name is None:
+            name = getattr(fn, "__name__", type(self).__name__)
+        self._run_signature = check_run(fn, name)
+        self.run = fn
+        super().__init__(name=name, **kwargs)
+        # Only what documents the function: its __dict__ could hide attributes of the task.
+        functools.update_wrapper(
+            self, fn, assigned=("__doc__", "__name__", "__qualname__", "__module__", "__annotations__"), updated=()
+        )
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        parameters = list(self._signature.parameters.values())
+        options = list(_CALL_OPTIONS)
+        if parameters and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
+            options.append(parameters.pop())
+        return inspect.Signature([*parameters, *options])
+
+    def _run_hint(self) -> str:
+        return self.name

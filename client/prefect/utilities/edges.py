@@ -1,0 +1,43 @@
+"""Annotations that say how an input of a task is mapped: `unmapped(x)`, `mapped(x)`, `flatten(x)`.
+
+They wrap a task or a value, compose in any order, and mean nothing outside the call of a task.
+"""
+
+from typing import Any, ClassVar
+
+__all__ = ["EdgeAnnotation", "flatten", "mapped", "unmapped"]
+
+
+class EdgeAnnotation:
+    """A wrapped task or value with flags for the edge that it becomes the upstream end of."""
+
+    flags: ClassVar[dict[str, bool]] = {}
+
+    def __init__(self, value: Any) -> None:
+        self.annotations: dict[str, bool] = {}
+        if isinstance(value, EdgeAnnotation):
+            self.annotations.update(value.annotations)
+            value = value.value
+        self.annotations.update(self.flags)
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.value!r})"
+
+
+class unmapped(EdgeAnnotation):  # noqa: N801 - used like a function
+    """Give the whole value to every mapped child, instead of one element to each."""
+
+    flags: ClassVar[dict[str, bool]] = {"mapped": False}
+
+
+class mapped(EdgeAnnotation):  # noqa: N801 - used like a function
+    """Run the task once per element of the value, in a normal call."""
+
+    flags: ClassVar[dict[str, bool]] = {"mapped": True}
+
+
+class flatten(EdgeAnnotation):  # noqa: N801 - used like a function
+    """Remove one level of nesting from the value before it is used or mapped over."""
+
+    flags: ClassVar[dict[str, bool]] = {"flattened": True}
