@@ -216,8 +216,9 @@ class Session:
         if self._session is not None:
             self._session.attach_headers(headers)
 
-    def _make(self) -> AsyncSession:
-        return AsyncSession(
+    def asynchronous(self) -> AsyncSession:
+        """Return a new asynchronous session to the same API; whoever asked for it closes it."""
+        session = AsyncSession(
             self.endpoint.url,
             api_key=self.endpoint.api_key,
             tenant_id=self.endpoint.tenant_id,
@@ -225,13 +226,14 @@ class Session:
             timeout=self.endpoint.timeout,
             retry_for=self._retry_for,
         )
+        session.endpoint = self.endpoint  # it knows where the address comes from
+        return session
 
     def _current(self) -> AsyncSession:
         # A race of two threads makes one session too many, which is closed with the loop: cheaper than a lock.
         session = self._session
         if session is None or self._generation != bridge.generation():
-            session = self._make()
-            session.endpoint = self.endpoint
+            session = self.asynchronous()
             self._generation = bridge.generation()
             self._closer = bridge.on_close(session.close)
             self._session = session
@@ -242,8 +244,7 @@ class Session:
             return bridge.run(call(self._current()))
 
         async def once() -> R:
-            async with self._make() as session:
-                session.endpoint = self.endpoint
+            async with self.asynchronous() as session:
                 return await call(session)
 
         return bridge.run(once())
