@@ -25,6 +25,11 @@ def _named(row: Row, test: Any) -> bool:
     return row["name"] is not None and test(row["name"])
 
 
+def _not_beta_nor_high(row: Row) -> bool:
+    # SQL: unknown or true is true, unknown or false is unknown, and the negation of unknown matches nothing
+    return row["version"] <= 5 and row["name"] is not None and row["name"] != "beta"
+
+
 WHERE: list[tuple[str, Any]] = [
     ("{}", lambda _: True),
     ("null", lambda _: True),
@@ -123,11 +128,6 @@ WHERE: list[tuple[str, Any]] = [
 
 def _errors_of(run: Row) -> list[Row]:
     return [line for line in our_rows("log") if line["flow_run_id"] == run["id"] and line["level"] == "ERROR"]
-
-
-def _not_beta_nor_high(row: Row) -> bool:
-    # SQL: unknown or true is true, unknown or false is unknown, and the negation of unknown matches nothing
-    return row["version"] <= 5 and row["name"] is not None and row["name"] != "beta"
 
 
 @pytest.mark.parametrize(("where", "holds"), WHERE, ids=[where for where, _ in WHERE])
