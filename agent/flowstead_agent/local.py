@@ -17,6 +17,7 @@ from flowstead_agent.api import AgentApi
 from flowstead_agent.console import agent_logger
 from flowstead_agent.environment import ApiAccess
 from flowstead_agent.errors import AgentError, AgentRefusedError
+from flowstead_agent.health import parsed_address, serve_health
 from flowstead_agent.labels import checked_labels, hostname_label, with_hostname_label
 from flowstead_agent.launchers.local import LocalLauncher, LocalLauncherSettings
 from flowstead_agent.settings import AgentSettings
@@ -110,7 +111,12 @@ class LocalAgent:
         agent = Agent(settings, AgentApi(session, self.labels, access.tenant_id), launcher, self.logger, access.url)
         stop = asyncio.Event()
         with self._stopped_by_signals(stop):
-            await agent.run(stop)
+            if self.agent_address is None:
+                await agent.run(stop)
+                return
+            async with serve_health(*parsed_address(self.agent_address), agent.poke) as port:
+                self.logger.debug("Agent API server listening on port %d", port)
+                await agent.run(stop)
 
     @contextmanager
     def _stopped_by_signals(self, stop: asyncio.Event) -> "Iterator[None]":
