@@ -49,8 +49,9 @@ def user_traceback(error: BaseException) -> str:
     """Return the traceback of an error without the frames of this program that led to the user's code."""
     frames = traceback.extract_tb(error.__traceback__)
     own = (str(Path(__file__).parent), "<frozen runpy>", "<frozen importlib")
-    first = next((index for index, frame in enumerate(frames) if not frame.filename.startswith(own)), 0)
-    lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames[first:])]
+    first = next((index for index, frame in enumerate(frames) if not frame.filename.startswith(own)), len(frames))
+    # A syntax error has no frame of the user's code; its own text says where it is.
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames[first:])] if frames[first:] else []
     return "".join([*lines, *traceback.format_exception_only(error)]).rstrip()
 
 
