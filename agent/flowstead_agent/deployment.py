@@ -71,7 +71,6 @@ class Deployment:
         self.on_room: Callable[[], None] = lambda: None
         """called when the run no longer takes one of the places for launches"""
         self._around = surroundings
-        self._launched: Launched | None = None
         self._lost = asyncio.Event()
 
     async def go(self) -> None:
@@ -154,7 +153,6 @@ class Deployment:
             return None
         self.phase = Phase.STARTING
         self.left_waiting.set()
-        self._launched = launched
         around.log.write(run, "INFO", f"Submitted for execution: {launched.description}")
         around.logger.info("Completed deployment of flow run %s", run.flow_run_id)
         return launched

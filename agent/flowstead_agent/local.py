@@ -107,7 +107,7 @@ class LocalAgent:
             ),
             self.logger,
         )
-        session = AsyncSession(access.url, api_key=access.api_key, tenant_id=access.tenant_id)
+        session = AsyncSession(api_key=access.api_key, tenant_id=access.tenant_id)
         agent = Agent(settings, AgentApi(session, self.labels, access.tenant_id), launcher, self.logger, access.url)
         stop = asyncio.Event()
         with self._stopped_by_signals(stop):

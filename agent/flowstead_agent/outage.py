@@ -42,7 +42,7 @@ class Outage:
         """Note that a request failed."""
         if not self._away:
             self._away = True
-            self._logger.error("%s Waiting for the API at %s; the agent goes on when it answers.", error, self._url)
+            self._logger.error("%s The agent waits, and goes on when the API answers.", error)
         else:
             self._logger.debug("The API at %s is still away: %s", self._url, error)
 

@@ -37,4 +37,4 @@ class AgentSettings:
     stop_seconds: float = 5.0
     """how long each step of an orderly end may take"""
     grace_seconds: float = 10.0
-    """the time between SIGTERM and SIGKILL for a process whose run now belongs to somebody else"""
+    """the time between SIGTERM and SIGKILL for a process that the agent ends"""

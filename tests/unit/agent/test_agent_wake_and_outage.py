@@ -70,6 +70,6 @@ def test_an_outage_is_told_once_and_so_is_its_end(caplog):
     outage.succeeded()
     outage.succeeded()
     assert [record.message for record in caplog.records] == [
-        "connection refused. Waiting for the API at http://api; the agent goes on when it answers.",
+        "connection refused. The agent waits, and goes on when the API answers.",
         "The API at http://api answers again.",
     ]
