@@ -94,20 +94,25 @@ def run(options: LocalOptions) -> int:
     """
     env_vars = parse_environment(options.env)
     apply_settings(options)
+    from flowstead_agent.errors import AgentError
     from prefect.agent.local import LocalAgent
 
-    LocalAgent(
-        agent_config_id=options.agent_config_id,
-        name=options.name,
-        labels=sorted(set(options.labels)) or None,
-        env_vars=env_vars or None,
-        max_polls=options.max_polls,
-        agent_address=options.agent_address,
-        no_cloud_logs=options.no_cloud_logs or None,
-        import_paths=list(options.import_paths) or None,
-        show_flow_logs=options.show_flow_logs,
-        hostname_label=options.hostname_label,
-    ).start()
+    try:
+        agent = LocalAgent(
+            agent_config_id=options.agent_config_id,
+            name=options.name,
+            labels=sorted(set(options.labels)) or None,
+            env_vars=env_vars or None,
+            max_polls=options.max_polls,
+            agent_address=options.agent_address,
+            no_cloud_logs=options.no_cloud_logs or None,
+            import_paths=list(options.import_paths) or None,
+            show_flow_logs=options.show_flow_logs,
+            hostname_label=options.hostname_label,
+        )
+        agent.start()
+    except AgentError as error:
+        raise CliError(str(error)) from None
     return 0
 
 
@@ -119,10 +124,12 @@ def start(
     agent_config_id: Annotated[str | None, typer.Option(help="Agent configuration to link to.")] = None,
     name: Annotated[str | None, typer.Option("--name", "-n", help="Name of the agent. [default: agent]")] = None,
     label: Annotated[
-        list[str] | None, typer.Option("--label", "-l", help="Take runs with this label; can be repeated.")
+        list[str] | None,
+        typer.Option("--label", "-l", metavar="TEXT", help="Take runs with this label; can be repeated."),
     ] = None,
     env: Annotated[
-        list[str] | None, typer.Option("--env", "-e", help="KEY=VALUE for every flow run; can be repeated.")
+        list[str] | None,
+        typer.Option("--env", "-e", metavar="KEY=VALUE", help="Environment of every flow run; can be repeated."),
     ] = None,
     max_polls: Annotated[int | None, typer.Option(min=1, help="Stop after asking for work this often.")] = None,
     agent_address: Annotated[
@@ -133,7 +140,10 @@ def start(
     ] = False,
     log_level: Annotated[str | None, typer.Option(help=f"Level of the agent's own log: {', '.join(LEVELS)}.")] = None,
     import_path: Annotated[
-        list[str] | None, typer.Option("--import-path", "-p", help="Add to PYTHONPATH of flow runs; can be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--import-path", "-p", metavar="DIR", help="Directory for PYTHONPATH of flow runs; can be repeated."
+        ),
     ] = None,
     show_flow_logs: Annotated[
         bool, typer.Option("--show-flow-logs", "-f", help="Print the output of flow runs here too.")

@@ -78,17 +78,19 @@ def main(
     project: Annotated[str | None, typer.Option("--project", help="Project to register into.  [required]")] = None,
     path: Annotated[
         list[str] | None,
-        typer.Option("--path", "-p", help="Python file, directory of such files, or glob; can be repeated."),
+        typer.Option("--path", "-p", metavar="PATH", help="Python file, directory, or glob; can be repeated."),
     ] = None,
     module: Annotated[
         list[str] | None,
-        typer.Option("--module", "-m", help="Module, or full import path of a flow; can be repeated."),
+        typer.Option("--module", "-m", metavar="NAME", help="Module, or full import path of a flow; can be repeated."),
     ] = None,
     name: Annotated[
-        list[str] | None, typer.Option("--name", "-n", help="Only flows of this name; can be repeated.")
+        list[str] | None,
+        typer.Option("--name", "-n", metavar="TEXT", help="Only flows of this name; can be repeated."),
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option("--label", "-l", help="Label to add to every flow; can be repeated.")
+        list[str] | None,
+        typer.Option("--label", "-l", metavar="TEXT", help="Label to add to every flow; can be repeated."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Register flows that have not changed, too.")] = False,
     schedule: Annotated[

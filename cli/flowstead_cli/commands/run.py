@@ -213,15 +213,17 @@ def main(
         str | None, typer.Option("--name", "-n", help="Name of the flow; alone, it is searched in all projects.")
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option("--label", help="Label of the run instead of the flow's; can be repeated.")
+        list[str] | None,
+        typer.Option("--label", metavar="TEXT", help="Label of the run instead of the flow's; can be repeated."),
     ] = None,
     run_name: Annotated[str | None, typer.Option("--run-name", help="Name of the run.")] = None,
     context: Annotated[
         list[str] | None,
-        typer.Option("--context", help="key=value for prefect.context; can be repeated."),
+        typer.Option("--context", metavar="KEY=VALUE", help="Value in prefect.context, as JSON; can be repeated."),
     ] = None,
     param: Annotated[
-        list[str] | None, typer.Option("--param", help="Parameter as key=value, value as JSON; can be repeated.")
+        list[str] | None,
+        typer.Option("--param", metavar="KEY=VALUE", help="Parameter, its value as JSON; can be repeated."),
     ] = None,
     param_file: Annotated[
         str | None, typer.Option("--param-file", help="JSON file with parameters; --param wins over it.")
