@@ -132,8 +132,8 @@ QUERIES: dict[str, tuple[str, Any]] = {
         ),
     ),
     "Q13": (
-        f"query {{ flow({DESCRIBED % ('null', 'null', 'null', 'name')}, limit: 10)"
-        " { name version created id project { name } } }",
+        f"""query {{ flow({DESCRIBED % ("null", "null", "null", "name")}, limit: 10)
+            {{ name version created id project {{ name }} }} }}""",
         {
             "flow": [
                 {**_part(flow, "name", "version", "created", "id"), "project": {"name": _project_of(flow)["name"]}}
@@ -185,16 +185,16 @@ QUERIES: dict[str, tuple[str, Any]] = {
         {"flow_run": _parts(_newest([run for run in RUNS if run["start_time"]], "start_time"), "start_time")[:10]},
     ),
     "Q17": (
-        """query { flow_run(where: {_and: {name: {_eq: "gamma"}, flow: {name: {_eq: null}}}}) { name flow { name } created
-            parameters auto_scheduled scheduled_start_time start_time end_time serialized_state } }""",
+        """query { flow_run(where: {_and: {name: {_eq: "gamma"}, flow: {name: {_eq: null}}}})
+            { name flow { name } created parameters auto_scheduled scheduled_start_time start_time end_time serialized_state } }""",
         lambda data: (
             _unordered([row["serialized_state"] for row in data["flow_run"]])
             == _unordered([run["serialized_state"] for run in RUNS if run["name"] == "gamma"])
         ),
     ),
     "Q18a": (
-        f"""query {{ flow_run(where: {{name: {{_eq: null}}, id: {{_eq: "{RUN["id"]}"}}}}, order_by: {{start_time: desc}})
-            {{ logs(order_by: {{timestamp: asc}}) {{ timestamp message level }} start_time }} }}""",
+        f"""query {{ flow_run(where: {{name: {{_eq: null}}, id: {{_eq: "{RUN["id"]}"}}}},
+            order_by: {{start_time: desc}}) {{ logs(order_by: {{timestamp: asc}}) {{ timestamp message level }} start_time }} }}""",
         {
             "flow_run": [
                 {
@@ -218,8 +218,8 @@ QUERIES: dict[str, tuple[str, Any]] = {
         lambda data: len(data["flow_run"]) == sum(run["name"] == "beta" for run in RUNS),
     ),
     "Q19": (
-        f"""query {{ flow_run_by_pk(id: "{RUN["id"]}") {{ id name flow_id parameters context version scheduled_start_time
-            serialized_state task_runs(where: {{map_index: {{_eq: -1}}}}) {{ id task {{ id slug }} version
+        f"""query {{ flow_run_by_pk(id: "{RUN["id"]}") {{ id name flow_id parameters context version
+            scheduled_start_time serialized_state task_runs(where: {{map_index: {{_eq: -1}}}}) {{ id task {{ id slug }} version
             serialized_state }} flow {{ project {{ name id }} }} }} }}""",
         lambda data: (
             _unordered(data["flow_run_by_pk"]["task_runs"])
@@ -302,8 +302,8 @@ QUERIES: dict[str, tuple[str, Any]] = {
     ),
     "Q25": (
         f"""query {{ flow_run(where: {{id: {{_eq: "{RUN["id"]}"}}}}) {{ logs(order_by: {{timestamp: asc}},
-            where: {{_and: [{{timestamp: {{_lte: "2026-03-01T23:00:00.774958"}}}}, {{}}]}}) {{ timestamp message level }}
-            }} }}""",
+            where: {{_and: [{{timestamp: {{_lte: "2026-03-01T23:00:00.774958"}}}}, {{}}]}})
+            {{ timestamp message level }} }} }}""",
         lambda data: len(data["flow_run"][0]["logs"]) == 3,
     ),
     "Q25 since": (
