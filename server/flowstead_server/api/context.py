@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import strawberry
 
 if TYPE_CHECKING:
+    from flowstead_server.api.documents import PreparedDocument
     from flowstead_server.db.database import Database
     from flowstead_server.domain.caller import Caller
     from flowstead_server.pubsub.hub import Hub
@@ -25,6 +26,8 @@ class RequestContext:
     hub: Hub
     connection_params: dict[str, Any] = field(default_factory=dict)
     """Payload of `connection_init`; empty over HTTP."""
+    document: PreparedDocument | None = None
+    """The document of an HTTP request; null over a websocket, where one context serves many documents."""
 
 
 Info = strawberry.Info[RequestContext, None]

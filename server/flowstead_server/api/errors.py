@@ -5,7 +5,6 @@ Every error that leaves has `extensions.code`. The codes and texts that 1.x prog
 
 import logging
 import secrets
-from collections.abc import Iterable
 from typing import Any
 
 from graphql import GraphQLError
@@ -62,16 +61,6 @@ def execution_error(error: GraphQLError) -> WireError:
     if error.path is not None:
         answer["path"] = error.path
     return answer
-
-
-def as_graphql_errors(errors: Iterable[GraphQLError]) -> list[GraphQLError]:
-    """Return errors of a streamed result such that their plain formatting is what may leave."""
-    return [_presented(error) for error in errors]
-
-
-def _presented(error: GraphQLError) -> GraphQLError:
-    answer = execution_error(error)
-    return GraphQLError(answer["message"], nodes=error.nodes, path=error.path, extensions=answer["extensions"])
 
 
 def _formatted(error: GraphQLError, code: str) -> WireError:

@@ -58,6 +58,7 @@ async def execute(schema: ApiSchema, operation: Operation, context: RequestConte
                 VALIDATION_FAILED,
             )
         )
+    context.document = prepared
     try:
         result = await schema.execute(
             operation.query,

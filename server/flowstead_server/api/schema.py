@@ -1,6 +1,6 @@
 """The schema: table queries, mutations and subscriptions put together."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -9,10 +9,10 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import StreamExecutionResult
+from strawberry.types import ExecutionContext, ExecutionResult, StreamExecutionResult
 
 from flowstead_server.api.documents import DocumentCache
-from flowstead_server.api.errors import as_graphql_errors
+from flowstead_server.api.errors import WireError, execution_error, request_error
 from flowstead_server.api.mutations.root import Mutation
 from flowstead_server.api.scalars import SCALARS
 from flowstead_server.api.subscriptions import Subscription
@@ -27,30 +27,38 @@ class ApiSchema(strawberry.Schema):
         super().__init__(**options)
         self.documents = DocumentCache(self._schema)
 
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Log nothing here: expected errors are the client's business, and others are logged where they are masked."""
+
 
 class PreparedDocuments(SchemaExtension):
-    """Takes parsed and validated documents from the cache of the schema."""
+    """Takes documents from the cache of the schema, and makes the errors of streamed results presentable."""
+
+    _invalid = True
 
     def on_parse(self) -> Iterator[None]:
         """Put the parsed document where strawberry looks for it; a text that is no GraphQL is left to its parser."""
         context = self.execution_context
         if context.query and isinstance(context.schema, ApiSchema):
             with suppress(GraphQLError):
-                prepared = context.schema.documents.prepare(context.query)
+                prepared = context.context.document or context.schema.documents.prepare(context.query)
                 context.graphql_document = prepared.document
                 context.pre_execution_errors = list(prepared.errors)
+                self._invalid = bool(prepared.errors)
         yield
-
-
-class PresentableErrors(SchemaExtension):
-    """Makes the errors of results that leave over a websocket presentable; over HTTP the executor does it."""
 
     def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
-        """Replace internal errors by masked ones, and give expected ones their code."""
-        errors = getattr(result, "errors", None)
-        if errors:
-            result.errors = as_graphql_errors(errors)  # type: ignore[union-attr]  # incremental results never occur
+        """Mask internal errors and give expected ones their code; over HTTP the executor does it."""
+        if isinstance(result, ExecutionResult) and result.errors:
+            present = request_error if self._invalid else execution_error
+            result.errors = [_presented(error, present) for error in result.errors]
         yield
+
+
+def _presented(error: GraphQLError, present: Callable[[GraphQLError], WireError]) -> GraphQLError:
+    """Return an error whose plain formatting is what may leave."""
+    answer = present(error)
+    return GraphQLError(answer["message"], nodes=error.nodes, path=error.path, extensions=answer["extensions"])
 
 
 @cache
@@ -61,5 +69,5 @@ def api_schema() -> ApiSchema:
         mutation=Mutation,
         subscription=Subscription,
         config=StrawberryConfig(auto_camel_case=False, scalar_map=SCALARS),
-        extensions=[PreparedDocuments, TableQueries, PresentableErrors],
+        extensions=[PreparedDocuments, TableQueries],
     )

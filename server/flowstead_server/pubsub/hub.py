@@ -41,7 +41,7 @@ _ANSWER_SECONDS = 10.0
 
 _NOTIFY = "select pg_notify(hint.channel, hint.payload) from unnest($1::text[], $2::text[]) as hint (channel, payload)"
 # A hint is worth nothing after a crash, so its transaction need not wait for the disk.
-_SETUP = "set synchronous_commit to off"
+_SETUP = "set synchronous_commit to off; set application_name to 'flowstead hints'"
 
 
 class HintConnection(Protocol):
