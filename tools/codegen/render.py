@@ -142,7 +142,7 @@ def _front_door(about: str, homes: Mapping[str, str]) -> str:
     table = "\n".join(f'    "{name}": "{home}",' for name, home in sorted(homes.items()))
     return (
         _HEAD.format(about=about) + "from importlib import import_module\nfrom typing import TYPE_CHECKING, Any\n\n"
-        f"if TYPE_CHECKING:\n{imports}\n\n_HOMES = {{\n{table}\n}}\n\n"
+        f"if TYPE_CHECKING:\n{imports or '    pass'}\n\n_HOMES: dict[str, str] = {{\n{table}\n}}\n\n"
         "if not TYPE_CHECKING:  # a type checker shall complain about names that do not exist\n\n"
         "    def __getattr__(name: str) -> Any:\n"
         "        if name not in _HOMES:\n"

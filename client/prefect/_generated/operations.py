@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from prefect._generated.flow_runs import update_flow_run_heartbeat as update_flow_run_heartbeat
     from prefect._generated.logs import write_run_logs as write_run_logs
 
-_HOMES = {
+_HOMES: dict[str, str] = {
     "agent_config": "agents",
     "agents": "agents",
     "api": "tenants",

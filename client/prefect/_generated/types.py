@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     from prefect._generated.inputs import WriteRunLogInput as WriteRunLogInput
     from prefect._generated.logs import WriteRunLogs as WriteRunLogs
 
-_HOMES = {
+_HOMES: dict[str, str] = {
     "AgentConfig": "agents",
     "Agents": "agents",
     "Api": "tenants",

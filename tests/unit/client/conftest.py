@@ -24,12 +24,15 @@ class ScriptedApi:
     """
 
     def __init__(self) -> None:
+        self.url = ""
+        self.reset()
+
+    def reset(self) -> None:
         self.answers: list[Answer] = []
         self.streams: list[Any] = []
         self.requests: list[tuple[dict[str, str], dict[str, Any]]] = []
         self.subscriptions: list[tuple[dict[str, str], dict[str, Any]]] = []
         self.connections: set[Any] = set()
-        self.url = ""
 
     async def post(self, request: Request) -> Response:
         body = json.loads(await request.body())
@@ -73,8 +76,8 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
 
-@pytest.fixture
-def api() -> Iterator[ScriptedApi]:
+@pytest.fixture(scope="session")
+def _running_api() -> Iterator[ScriptedApi]:
     scripted = ScriptedApi()
     app = Starlette(
         routes=[Route("/", scripted.post, methods=["POST"]), WebSocketRoute("/", scripted.websocket)],
@@ -89,3 +92,9 @@ def api() -> Iterator[ScriptedApi]:
     server.should_exit = True
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def api(_running_api: ScriptedApi) -> ScriptedApi:
+    _running_api.reset()
+    return _running_api
