@@ -186,7 +186,8 @@ QUERIES: dict[str, tuple[str, Any]] = {
     ),
     "Q17": (
         """query { flow_run(where: {_and: {name: {_eq: "gamma"}, flow: {name: {_eq: null}}}})
-            { name flow { name } created parameters auto_scheduled scheduled_start_time start_time end_time serialized_state } }""",
+            { name flow { name } created parameters auto_scheduled
+            scheduled_start_time start_time end_time serialized_state } }""",
         lambda data: (
             _unordered([row["serialized_state"] for row in data["flow_run"]])
             == _unordered([run["serialized_state"] for run in RUNS if run["name"] == "gamma"])
@@ -194,7 +195,8 @@ QUERIES: dict[str, tuple[str, Any]] = {
     ),
     "Q18a": (
         f"""query {{ flow_run(where: {{name: {{_eq: null}}, id: {{_eq: "{RUN["id"]}"}}}},
-            order_by: {{start_time: desc}}) {{ logs(order_by: {{timestamp: asc}}) {{ timestamp message level }} start_time }} }}""",
+            order_by: {{start_time: desc}})
+            {{ logs(order_by: {{timestamp: asc}}) {{ timestamp message level }} start_time }} }}""",
         {
             "flow_run": [
                 {
@@ -219,7 +221,8 @@ QUERIES: dict[str, tuple[str, Any]] = {
     ),
     "Q19": (
         f"""query {{ flow_run_by_pk(id: "{RUN["id"]}") {{ id name flow_id parameters context version
-            scheduled_start_time serialized_state task_runs(where: {{map_index: {{_eq: -1}}}}) {{ id task {{ id slug }} version
+            scheduled_start_time serialized_state
+            task_runs(where: {{map_index: {{_eq: -1}}}}) {{ id task {{ id slug }} version
             serialized_state }} flow {{ project {{ name id }} }} }} }}""",
         lambda data: (
             _unordered(data["flow_run_by_pk"]["task_runs"])
