@@ -18,7 +18,8 @@ CLAIM = "mutation($input: claim_flow_runs_input!) { claim_flow_runs(input: $inpu
 FILL = """
 with sets as (
     insert into label_set (tenant_id, labels)
-    select f.tenant_id, array['label-' || lpad(n::text, 3, '0')] from generate_series(0, $2 - 1) n, flow f where f.id = $1
+    select f.tenant_id, array['label-' || lpad(n::text, 3, '0')]
+    from generate_series(0, $2 - 1) n, flow f where f.id = $1
     on conflict (tenant_id, labels) do update set labels = excluded.labels
     returning id, labels
 ),
