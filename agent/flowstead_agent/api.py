@@ -204,3 +204,6 @@ def _translated() -> Iterator[None]:
         raise kind(str(error)) from error
     except ClientError as error:
         raise ApiError(str(error)) from error
+    except Exception as error:
+        # Whatever it is, an agent that goes on serves its runs better than one that does not.
+        raise ApiError(f"A request to the API failed in an unexpected way: {error!r}.") from error
