@@ -142,7 +142,7 @@ def start(
     import_path: Annotated[
         list[str] | None,
         typer.Option(
-            "--import-path", "-p", metavar="DIR", help="Directory for PYTHONPATH of flow runs; can be repeated."
+            "--import-path", "-p", metavar="DIR", help="Added to PYTHONPATH of flow runs; can be repeated."
         ),
     ] = None,
     show_flow_logs: Annotated[
