@@ -47,8 +47,17 @@ def sentence_of(error: BaseException) -> str:
 
     text = str(error).strip()
     if isinstance(error, (PrefectException, VersionLockMismatchSignal)) and text:
-        return text
+        return text + _reference(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _reference(error: BaseException) -> str:
+    # An error that the API keeps to itself can be found in the server's log by this.
+    for answer in getattr(error, "errors", None) or ():
+        reference = (answer.get("extensions") or {}).get("id") if isinstance(answer, dict) else None
+        if reference:
+            return f" The server's log has the details under {reference}."
+    return ""
 
 
 def explained(error: BaseException) -> str | None:

@@ -141,9 +141,7 @@ def start(
     log_level: Annotated[str | None, typer.Option(help=f"Level of the agent's own log: {', '.join(LEVELS)}.")] = None,
     import_path: Annotated[
         list[str] | None,
-        typer.Option(
-            "--import-path", "-p", metavar="DIR", help="Added to PYTHONPATH of flow runs; can be repeated."
-        ),
+        typer.Option("--import-path", "-p", metavar="DIR", help="Added to PYTHONPATH of flow runs; can be repeated."),
     ] = None,
     show_flow_logs: Annotated[
         bool, typer.Option("--show-flow-logs", "-f", help="Print the output of flow runs here too.")

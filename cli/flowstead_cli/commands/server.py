@@ -36,8 +36,11 @@ def server_arguments(options: StartOptions) -> list[str]:
     from prefect import config
 
     server = config.server
-    postgres_url = options.postgres_url or server.database.get("connection_url") or None
-    arguments = ["--host", options.host or str(server.host_ip), "--port", str(options.port or server.port)]
+    port = server.port if options.port is None else options.port
+    # A directory on the command line wins over a configured database.
+    configured = None if options.data_dir else server.database.get("connection_url")
+    postgres_url = options.postgres_url or configured or None
+    arguments = ["--host", options.host or str(server.host_ip), "--port", str(port)]
     if postgres_url:
         arguments += ["--postgres-url", postgres_url]
     else:
