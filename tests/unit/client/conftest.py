@@ -1,6 +1,7 @@
 """A real server on a socket whose answers a test writes down beforehand."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -98,3 +99,10 @@ def _running_api() -> Iterator[ScriptedApi]:
 def api(_running_api: ScriptedApi) -> ScriptedApi:
     _running_api.reset()
     return _running_api
+
+
+@pytest.fixture
+def unused_tcp_port_url() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"

@@ -43,11 +43,8 @@ def session(api):
 
 
 @pytest.fixture
-def dead_url():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return f"http://127.0.0.1:{port}"
+def dead_url(unused_tcp_port_url):
+    return unused_tcp_port_url
 
 
 def test_sends_text_name_and_variables_as_object(api, session):
