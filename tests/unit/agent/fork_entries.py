@@ -66,3 +66,10 @@ def from_import_path():
 def report():
     """Leave a trace, at once."""
     Path(os.environ["REPORT"]).write_text("done")
+
+
+def leave_a_file_open():
+    """Write without closing, as careless programs do, in a module that only the child imports."""
+    import careless
+
+    careless.write(os.environ["REPORT"])

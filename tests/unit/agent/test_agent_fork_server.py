@@ -266,3 +266,13 @@ def test_a_very_long_output_is_shortened_and_nothing_is_shown_twice(tmp_path):
     assert output.tail() == "the end"
     assert len(shown) == 5 * 1024 * 1024
     output.close()
+
+
+@bench
+async def test_what_a_module_of_the_run_left_open_is_flushed_at_the_end(it):
+    (it.directory / "careless.py").write_text(
+        "def write(path):\n    global file\n    file = open(path, 'w')\n    file.write('kept')\n"
+    )
+    child = await it.launch("leave_a_file_open")
+    assert await child.ended == 0
+    assert it.report.read_text() == "kept"
