@@ -12,7 +12,6 @@ from uuid import UUID
 import httpx
 import pytest
 import uvicorn
-
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 

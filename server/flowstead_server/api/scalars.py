@@ -61,6 +61,16 @@ def format_datetime(value: object) -> str:
     raise GraphQLError(f"Could not write DateTime: {_shown(value)}")
 
 
+def plain(value: JSON | None) -> Any:
+    """Return JSON as the plain value that it is; verbs check what they need of it."""
+    return value
+
+
+def stored_json(text: str | bytes | None) -> JSON | None:
+    """Return JSON text of the database as a value that is written to the answer unread."""
+    return None if text is None else JSON(orjson.Fragment(text))
+
+
 def _parse_json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> object:
     """Read a JSON literal: a string holds JSON text (as in 1.x), other literals are what they look like."""
     if not isinstance(node, StringValueNode):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from flowstead_server.orchestration.logs import ensure_log_partitions
 from flowstead_server.services.loop import Service
 
 if TYPE_CHECKING:
     from flowstead_server.db.database import Database
-
-_DAYS_AHEAD = 7
 
 
 class LogPartitions(Service):
@@ -25,4 +24,4 @@ class LogPartitions(Service):
 
     async def round(self) -> None:
         """Make the partitions from today on."""
-        await self._database.fetch_value("select ensure_log_partitions($1)", _DAYS_AHEAD)
+        await ensure_log_partitions(self._database)

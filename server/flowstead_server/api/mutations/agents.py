@@ -16,17 +16,24 @@ from flowstead_server.api.payloads import (
     ExtendFlowRunClaimsPayload,
     RunsInQueuePayload,
 )
+from flowstead_server.orchestration import agents
 
 
 @strawberry.type
 class AgentMutations:
     """The fields of `Mutation` for agents and the queue."""
 
-    @mutation(
-        description="Introduce an agent. An agent with the same name, type, version and labels keeps its id."
-    )
+    @mutation(description="Introduce an agent. An agent with the same name, type, version and labels keeps its id.")
     async def register_agent(self, info: Info, input_: Input[RegisterAgentInput]) -> AgentIdPayload | None:
-        raise NotImplementedError
+        """Find or create an agent."""
+        request = agents.RegisterAgent(
+            type=input_.type,
+            name=input_.name,
+            labels=input_.labels,
+            agent_config_id=input_.agent_config_id,
+            tenant_id=input_.tenant_id,
+        )
+        return AgentIdPayload(id=await agents.register_agent(info.context.database, info.context.caller, request))
 
     @mutation(
         description="Ask, as a 1.x agent does, which flow runs may be started. Newer agents use `claim_flow_runs`."

@@ -11,6 +11,8 @@ from flowstead_server.api.inputs.runs import (
     UpdateFlowRunHeartbeatInput,
 )
 from flowstead_server.api.payloads import CancelFlowRunPayload, FlowRunIdPayload, SuccessPayload
+from flowstead_server.api.scalars import plain
+from flowstead_server.orchestration import flow_runs, states
 
 
 @strawberry.type
@@ -21,20 +23,42 @@ class FlowRunMutations:
         description="Create a run of a flow. Repeating it with the same idempotency key returns the existing run."
     )
     async def create_flow_run(self, info: Info, input_: Input[CreateFlowRunInput]) -> FlowRunIdPayload | None:
-        raise NotImplementedError
+        """Create a flow run."""
+        context = info.context
+        request = flow_runs.CreateFlowRun(
+            flow_id=input_.flow_id,
+            flow_group_id=input_.flow_group_id,
+            version_group_id=input_.version_group_id,
+            parameters=plain(input_.parameters),
+            context=plain(input_.context),
+            labels=input_.labels,
+            run_config=plain(input_.run_config),
+            scheduled_start_time=input_.scheduled_start_time,
+            idempotency_key=input_.idempotency_key,
+            flow_run_name=input_.flow_run_name,
+        )
+        return FlowRunIdPayload(id=await flow_runs.create_flow_run(context.database, context.caller, request))
 
     @mutation(description="Rename a flow run.")
     async def set_flow_run_name(self, info: Info, input_: Input[SetFlowRunNameInput]) -> SuccessPayload | None:
-        raise NotImplementedError
+        """Rename a flow run."""
+        context = info.context
+        success = await flow_runs.set_flow_run_name(context.database, context.caller, input_.flow_run_id, input_.name)
+        return SuccessPayload(success=success)
 
     @mutation(
         description="Stop a flow run: at once if no process runs it yet, otherwise its process stops and reports."
     )
     async def cancel_flow_run(self, info: Info, input_: Input[CancelFlowRunInput]) -> CancelFlowRunPayload | None:
-        raise NotImplementedError
+        """Cancel a flow run."""
+        state = await states.cancel_flow_run(info.context.database, info.context.caller, input_.flow_run_id)
+        return CancelFlowRunPayload(state=state)
 
-    @mutation(description="Say that the process of a flow run is alive. Always succeeds.")
+    @mutation(description="Say that the process of a flow run is alive.")
     async def update_flow_run_heartbeat(
         self, info: Info, input_: Input[UpdateFlowRunHeartbeatInput]
     ) -> SuccessPayload | None:
-        raise NotImplementedError
+        """Note a sign of life; an unknown run is no error."""
+        context = info.context
+        await flow_runs.update_flow_run_heartbeat(context.database, context.caller, input_.flow_run_id)
+        return SuccessPayload(success=True)

@@ -14,6 +14,7 @@ from flowstead_server.api.inputs.flows import (
     SetScheduleInactiveInput,
 )
 from flowstead_server.api.payloads import FlowIdPayload, SuccessPayload
+from flowstead_server.orchestration import flows
 
 
 @strawberry.type
@@ -22,34 +23,60 @@ class FlowMutations:
 
     @mutation(description="Register a flow version; older versions of its group are archived.")
     async def create_flow(self, info: Info, input_: Input[CreateFlowInput]) -> FlowIdPayload | None:
-        raise NotImplementedError
+        """Register a flow that was sent as JSON."""
+        return await _create_flow(info, input_, input_.serialized_flow)
 
-    @mutation(
-        description="Register a flow version that is sent compressed; older versions of its group are archived."
-    )
+    @mutation(description="Register a flow version that is sent compressed; older versions of its group are archived.")
     async def create_flow_from_compressed_string(
         self, info: Info, input_: Input[CreateFlowFromCompressedStringInput]
     ) -> FlowIdPayload | None:
-        raise NotImplementedError
+        """Register a flow that was sent compressed."""
+        return await _create_flow(info, input_, flows.decompress_flow(input_.serialized_flow))
 
     @mutation(description="Add tasks to a flow version. Repeating it changes nothing.")
     async def register_tasks(self, info: Info, input_: Input[RegisterTasksInput]) -> SuccessPayload | None:
-        raise NotImplementedError
+        """Add tasks to a flow."""
+        context = info.context
+        success = await flows.register_tasks(context.database, context.caller, input_.flow_id, input_.serialized_tasks)
+        return SuccessPayload(success=success)
 
     @mutation(description="Add edges between tasks of a flow version. Repeating it changes nothing.")
     async def register_edges(self, info: Info, input_: Input[RegisterEdgesInput]) -> SuccessPayload | None:
-        raise NotImplementedError
+        """Add edges to a flow."""
+        context = info.context
+        success = await flows.register_edges(context.database, context.caller, input_.flow_id, input_.serialized_edges)
+        return SuccessPayload(success=success)
 
     @mutation(
         description="Archive a flow version: scheduled runs are removed or cancelled, new ones cannot be created."
     )
     async def archive_flow(self, info: Info, input_: Input[ArchiveFlowInput]) -> SuccessPayload | None:
-        raise NotImplementedError
+        """Archive a flow."""
+        success = await flows.archive_flow(info.context.database, info.context.caller, input_.flow_id)
+        return SuccessPayload(success=success)
 
     @mutation(description="Start the schedule of a flow version. Answers false if it has none.")
     async def set_schedule_active(self, info: Info, input_: Input[SetScheduleActiveInput]) -> SuccessPayload | None:
-        raise NotImplementedError
+        """Switch a schedule on."""
+        success = await flows.set_schedule_active(info.context.database, info.context.caller, input_.flow_id)
+        return SuccessPayload(success=success)
 
     @mutation(description="Stop the schedule of a flow version and remove the runs it has made in advance.")
     async def set_schedule_inactive(self, info: Info, input_: Input[SetScheduleInactiveInput]) -> SuccessPayload | None:
-        raise NotImplementedError
+        """Switch a schedule off."""
+        success = await flows.set_schedule_inactive(info.context.database, info.context.caller, input_.flow_id)
+        return SuccessPayload(success=success)
+
+
+async def _create_flow(
+    info: Info, given: CreateFlowInput | CreateFlowFromCompressedStringInput, serialized_flow: object
+) -> FlowIdPayload:
+    request = flows.CreateFlow(
+        serialized_flow=serialized_flow,
+        project_id=given.project_id,
+        version_group_id=given.version_group_id,
+        set_schedule_active=given.set_schedule_active is not False,
+        description=given.description,
+        idempotency_key=given.idempotency_key,
+    )
+    return FlowIdPayload(id=await flows.create_flow(info.context.database, info.context.caller, request))

@@ -1,11 +1,17 @@
 """Mutations on log lines."""
 
+from typing import TYPE_CHECKING, Any, cast
+
 import strawberry
 
 from flowstead_server.api.context import Info, Input
 from flowstead_server.api.fields import mutation
 from flowstead_server.api.inputs.runs import WriteRunLogsInput
 from flowstead_server.api.payloads import SuccessPayload
+from flowstead_server.orchestration import logs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @strawberry.type
@@ -16,4 +22,7 @@ class LogMutations:
         description="Store log lines. If one belongs to an unknown run nothing is stored (`Foreign key violation.`)."
     )
     async def write_run_logs(self, info: Info, input_: Input[WriteRunLogsInput]) -> SuccessPayload | None:
-        raise NotImplementedError
+        """Store log lines; they stay the mappings that they were on the wire."""
+        lines = cast("list[Mapping[str, Any]]", input_.logs)
+        await logs.write_run_logs(info.context.database, info.context.caller, lines)
+        return SuccessPayload(success=True)

@@ -1,16 +1,25 @@
-"""Mutations on states of runs."""
+"""Mutations on the states of runs."""
+
+from collections.abc import Sequence
 
 import strawberry
 
 from flowstead_server.api.context import Info, Input
 from flowstead_server.api.fields import mutation
 from flowstead_server.api.inputs.runs import SetFlowRunStatesInput, SetTaskRunStatesInput
-from flowstead_server.api.payloads import SetFlowRunStatesPayload, SetTaskRunStatesPayload
+from flowstead_server.api.payloads import (
+    SetFlowRunStatePayload,
+    SetFlowRunStatesPayload,
+    SetTaskRunStatePayload,
+    SetTaskRunStatesPayload,
+)
+from flowstead_server.domain.errors import FlowsteadError
+from flowstead_server.orchestration import states
 
 
 @strawberry.type
 class StateMutations:
-    """The fields of `Mutation` for states of runs."""
+    """The fields of `Mutation` for states."""
 
     @mutation(
         description="Move flow runs to new states. If one is refused the field is an error, but the others are stored."
@@ -18,7 +27,13 @@ class StateMutations:
     async def set_flow_run_states(
         self, info: Info, input_: Input[SetFlowRunStatesInput]
     ) -> SetFlowRunStatesPayload | None:
-        raise NotImplementedError
+        """Set states of flow runs."""
+        context = info.context
+        members = [states.SetFlowRunState(given.flow_run_id, given.state, given.version) for given in input_.states]
+        results = _all_stored(await states.set_flow_run_states(context.database, context.caller, members))
+        return SetFlowRunStatesPayload(
+            states=[SetFlowRunStatePayload(id=done.id, status=done.status, message=done.message) for done in results]
+        )
 
     @mutation(
         description="Move task runs to new states. If one is refused the field is an error, but the others are stored."
@@ -26,4 +41,23 @@ class StateMutations:
     async def set_task_run_states(
         self, info: Info, input_: Input[SetTaskRunStatesInput]
     ) -> SetTaskRunStatesPayload | None:
-        raise NotImplementedError
+        """Set states of task runs."""
+        context = info.context
+        members = [
+            states.SetTaskRunState(given.task_run_id, given.state, given.version, given.flow_run_version)
+            for given in input_.states
+        ]
+        results = _all_stored(await states.set_task_run_states(context.database, context.caller, members))
+        return SetTaskRunStatesPayload(
+            states=[SetTaskRunStatePayload(id=done.id, status=done.status, message=done.message) for done in results]
+        )
+
+
+def _all_stored(results: Sequence[states.StateResult | FlowsteadError]) -> list[states.StateResult]:
+    """Return the results, or raise the first error among them."""
+    stored = []
+    for result in results:
+        if isinstance(result, FlowsteadError):
+            raise result
+        stored.append(result)
+    return stored

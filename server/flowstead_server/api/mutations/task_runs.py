@@ -4,8 +4,14 @@ import strawberry
 
 from flowstead_server.api.context import Info, Input
 from flowstead_server.api.fields import mutation
-from flowstead_server.api.inputs.runs import GetOrCreateTaskRunInfoInput, GetOrCreateTaskRunInput, SetTaskRunNameInput
+from flowstead_server.api.inputs.runs import (
+    GetOrCreateTaskRunInfoInput,
+    GetOrCreateTaskRunInput,
+    SetTaskRunNameInput,
+)
 from flowstead_server.api.payloads import GetOrCreateTaskRunInfoPayload, SuccessPayload, TaskRunIdPayload
+from flowstead_server.api.scalars import stored_json
+from flowstead_server.orchestration import flow_runs, task_runs
 
 
 @strawberry.type
@@ -16,14 +22,32 @@ class TaskRunMutations:
     async def get_or_create_task_run(
         self, info: Info, input_: Input[GetOrCreateTaskRunInput]
     ) -> TaskRunIdPayload | None:
-        raise NotImplementedError
+        """Find or create a task run."""
+        context = info.context
+        task_run_id = await task_runs.get_or_create_task_run(
+            context.database, context.caller, input_.flow_run_id, input_.task_id, input_.map_index
+        )
+        return TaskRunIdPayload(id=task_run_id)
 
     @mutation(description="Return the task run of a task in a flow run with its state, created if needed.")
     async def get_or_create_task_run_info(
         self, info: Info, input_: Input[GetOrCreateTaskRunInfoInput]
     ) -> GetOrCreateTaskRunInfoPayload | None:
-        raise NotImplementedError
+        """Find or create a task run and say what state it is in."""
+        context = info.context
+        found = await task_runs.get_or_create_task_run_info(
+            context.database, context.caller, input_.flow_run_id, input_.task_id, input_.map_index
+        )
+        return GetOrCreateTaskRunInfoPayload(
+            id=found.id,
+            version=found.version,
+            state=found.state,
+            serialized_state=stored_json(found.serialized_state),
+        )
 
     @mutation(description="Rename a task run.")
     async def set_task_run_name(self, info: Info, input_: Input[SetTaskRunNameInput]) -> SuccessPayload | None:
-        raise NotImplementedError
+        """Rename a task run."""
+        context = info.context
+        success = await flow_runs.set_task_run_name(context.database, context.caller, input_.task_run_id, input_.name)
+        return SuccessPayload(success=success)

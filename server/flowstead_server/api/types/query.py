@@ -14,8 +14,10 @@ import strawberry
 from strawberry.scalars import JSON
 
 from flowstead_server.api.context import Info
+from flowstead_server.api.scalars import stored_json
 from flowstead_server.api.types.builder import add_fields
 from flowstead_server.api.types.tables import root_fields
+from flowstead_server.orchestration.task_runs import get_task_run_info
 
 
 @cache
@@ -73,11 +75,12 @@ class Query:
         Raises:
             FlowsteadError: the tenant has no such task run.
         """
-        from flowstead_server.orchestration.task_runs import get_task_run_info  # noqa: PLC0415 - S1
-
         found = await get_task_run_info(info.context.database, info.context.caller, task_run_id)
         return TaskRunInfoPayload(
-            id=found.id, version=found.version, state=found.state, serialized_state=found.serialized_state
+            id=found.id,
+            version=found.version,
+            state=found.state,
+            serialized_state=stored_json(found.serialized_state),
         )
 
 
