@@ -8,7 +8,6 @@ import contextlib
 import os
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -17,7 +16,7 @@ from flowstead_cli.errors import CliError
 from flowstead_cli.processes import ChildProcess, ServerProcess, descendants, stop_orphans
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 __all__ = ["DemoStack"]
 
@@ -123,16 +122,15 @@ class DemoStack:
         return "\n".join(f"  {line}" for line in lines[-_LOG_TAIL:]) or "  (nothing)"
 
     def _stop(self) -> None:
-        orphans: Sequence[int] = []
         if self._agent is not None:
             # An agent leaves its flow runs to themselves when it is stopped; the demo must not.
             orphans = descendants(self._agent.pid)
             self._agent.stop()
-        stop_orphans(orphans, time.sleep)
+            stop_orphans(orphans)
         if self._server is not None:
             orphans = descendants(self._server.pid)
             self._server.stop()
-            stop_orphans(orphans, time.sleep)
+            stop_orphans(orphans)
         if self._kept is None and self._home != Path():
             with contextlib.suppress(OSError):
                 shutil.rmtree(self._home)

@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import FrameType, TracebackType
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import psutil  # type: ignore[import-untyped] # comes without types
 
 __all__ = [
     "ChildProcess",
@@ -176,60 +178,33 @@ class ServerProcess(ChildProcess):
         return ready
 
 
-def _process_table() -> dict[int, int]:
-    # Parent of each process.  /proc where there is one, else ps, which every other POSIX system has.
-    proc = Path("/proc")
-    if (proc / "self" / "stat").exists():
-        table = {}
-        for entry in proc.iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError, ValueError, IndexError):
-                    # The name of the program may hold blanks and brackets; what follows the last bracket is fixed.
-                    table[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-        return table
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)  # noqa: S607 - found on PATH
-    pairs = (line.split() for line in listing.stdout.splitlines())
-    return {int(pair[0]): int(pair[1]) for pair in pairs if len(pair) == 2}  # noqa: PLR2004 - a pair
+def descendants(pid: int) -> "list[psutil.Process]":
+    """Return all processes below a process; none if it has ended."""
+    import psutil
 
-
-def descendants(pid: int) -> list[int]:
-    """Return the ids of all processes below a process, parents first."""
-    children: dict[int, list[int]] = {}
-    for child, parent in _process_table().items():
-        children.setdefault(parent, []).append(child)
-    found: list[int] = []
-    waiting = [pid]
-    while waiting:
-        below = children.get(waiting.pop(0), [])
-        found += below
-        waiting += below
+    try:
+        found: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
     return found
 
 
-def _signal_each(pids: Sequence[int], number: int) -> list[int]:
-    alive = []
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except (ProcessLookupError, PermissionError):
-            continue
-        alive.append(pid)
-    return alive
-
-
-def stop_orphans(pids: Sequence[int], wait: Callable[[float], object], timeout: float = 5.0) -> None:
+def stop_orphans(processes: "Sequence[psutil.Process]", timeout: float = 5.0) -> None:
     """End processes that outlived the one that started them: politely, and by force after `timeout` seconds.
 
     Args:
-        pids: what `descendants` returned while their starter lived.
-        wait: how to pause, in seconds.
+        processes: what `descendants` returned while their starter lived.
         timeout: seconds until force is used.
     """
+    import psutil
+
+    def each(processes: Sequence[psutil.Process], act: Callable[[psutil.Process], None]) -> None:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                act(process)
+
     with _undisturbed():
-        alive = _signal_each(pids, signal.SIGTERM)
-        for _ in range(int(timeout / 0.05)):
-            alive = _signal_each(alive, 0)
-            if not alive:
-                return
-            wait(0.05)
-        _signal_each(alive, signal.SIGKILL)
+        each(processes, psutil.Process.terminate)
+        _, alive = psutil.wait_procs(processes, timeout=timeout)
+        each(alive, psutil.Process.kill)
+        psutil.wait_procs(alive, timeout=timeout)
