@@ -56,8 +56,6 @@ class FlowPass:
     task_contexts: dict["Task", dict[str, Any]]
     task_runner_state_handlers: Sequence[Callable[..., Any]] | None = None
     children: dict["Task", list[Any]] = field(default_factory=dict)
-    # Under a backend constants have task runs of their own.
-    run_constants: bool = False
 
     def submit_tasks(self) -> None:
         """Submit every task that has something to do, in the order of the edges."""
@@ -66,7 +64,7 @@ class FlowPass:
         base = dict(prefect_context.__dict__)
         for task in flow.sorted_tasks():
             state = self.states.get(task)
-            if isinstance(task, Constant) and state is None and not self.run_constants:
+            if isinstance(task, Constant) and state is None:
                 self.states[task] = Success(result=task.value)
                 continue
             if isinstance(state, State) and state.is_finished() and not state.is_cached():

@@ -75,6 +75,10 @@ class Storage:
     def __contains__(self, name: object) -> bool:
         return name in self.flows
 
+    def default_result(self) -> "Result | None":
+        """Return where flows from this storage keep values, if neither they nor the storage say."""
+        return self.result
+
     def _refuse_second(self, flow: "Flow") -> None:
         if flow.name in self.flows:
             raise ValueError(f'Name conflict: Flow with the name "{flow.name}" is already present in this storage.')

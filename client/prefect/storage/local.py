@@ -25,6 +25,7 @@ from prefect.utilities.storage import (
 
 if TYPE_CHECKING:
     from prefect.core.flow import Flow
+    from prefect.engine.result import Result
 
 __all__ = ["Local"]
 
@@ -52,13 +53,18 @@ class Local(Storage):
             chosen.mkdir(parents=True, exist_ok=True)
         self.directory = str(chosen)
         self.path = _absolute(path) if path is not None else None
-        result = kwargs.pop("result", None) or LocalResult(self.directory, validate_dir=validate)
-        super().__init__(result=result, stored_as_script=stored_as_script, **kwargs)
+        super().__init__(stored_as_script=stored_as_script, **kwargs)
+        if self.result is None:
+            self.result = LocalResult(self.directory, validate_dir=validate)
 
     @property
     def default_labels(self) -> list[str]:
         """The name of this machine."""
         return [socket.gethostname()]
+
+    def default_result(self) -> "Result | None":
+        """Return files in the storage's directory."""
+        return self.result if self.result is not None else LocalResult(self.directory)
 
     def add_flow(self, flow: "Flow") -> str:
         """Write the flow to its file, or note where its script is; returns the path."""

@@ -21,6 +21,7 @@ _MODULES = frozenset(
         "importtools",
         "logging",
         "notifications",
+        "secrets",
         "serialization",
         "storage",
         "tasks",

@@ -1,0 +1,221 @@
+"""`CloudFlowRunner`: a flow run whose states, parameters and task runs are the API's.
+
+What cannot be reported ends the run here with the state that it would have had; what the API refuses, because another
+process moved the run on, ends it with the API's state.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from prefect.client import Client
+from prefect.configuration import config
+from prefect.engine.cloud.cancellation import CancellationWatcher
+from prefect.engine.cloud.heartbeat import heartbeat
+from prefect.engine.cloud.task_runner import CloudTaskRunner
+from prefect.engine.cloud.waiting import due_soon
+from prefect.engine.flow_pass import FlowPass
+from prefect.engine.flow_runner import FlowRunner
+from prefect.engine.runner import ENDRUN
+from prefect.engine.signals import PrefectStateSignal
+from prefect.engine.state import Cancelled, Failed, Queued, State
+from prefect.exceptions import VersionLockMismatchSignal
+from prefect.utilities.context import context as prefect_context
+from prefect.utilities.datetimes import utcnow
+
+if TYPE_CHECKING:
+    import contextlib
+
+    from prefect.core.flow import Flow
+    from prefect.core.task import Task
+    from prefect.executors import Executor
+
+__all__ = ["CloudFlowRunner"]
+
+_SLUG_MISMATCH = (
+    "Task slug {slug} is not found in the current Flow. This is usually caused by a mismatch between the flow version "
+    "stored in the Prefect backend and the flow that was loaded from storage.\n"
+    "- Did you change the flow without re-registering it?\n"
+    "- Did you register the flow without updating it in your storage location (if applicable)?"
+)
+
+
+class CloudFlowRunner(FlowRunner):
+    """Runs the flow run that `prefect.context.flow_run_id` names; its tasks are run by `CloudTaskRunner`."""
+
+    def __init__(self, flow: "Flow", state_handlers: Sequence[Callable[..., Any]] | None = None) -> None:
+        self.client = Client()
+        self._heartbeat_enabled = True
+        super().__init__(flow=flow, task_runner_cls=CloudTaskRunner, state_handlers=state_handlers)
+
+    def run(
+        self,
+        state: State | None = None,
+        task_states: "dict[Task, State] | None" = None,
+        return_tasks: "Iterable[Task] | None" = None,
+        parameters: Mapping[str, Any] | None = None,
+        task_runner_state_handlers: Sequence[Callable[..., Any]] | None = None,
+        executor: "Executor | None" = None,
+        context: Mapping[str, Any] | None = None,
+        task_contexts: "dict[Task, dict[str, Any]] | None" = None,
+    ) -> State:
+        """Make one pass over the flow, after waiting while the API queues the run; see `FlowRunner.run`."""
+        with prefect_context(running_with_backend=True):
+            while True:
+                end = super().run(
+                    state=state,
+                    task_states=task_states,
+                    return_tasks=return_tasks,
+                    parameters=parameters,
+                    task_runner_state_handlers=task_runner_state_handlers,
+                    executor=executor,
+                    context=context,
+                    task_contexts=task_contexts,
+                )
+                if not (isinstance(end, Queued) and due_soon(end)):
+                    return end
+                self._wait_in_queue(end)
+                # What was given is out of date; the API knows better.
+                state = None
+
+    def _wait_in_queue(self, queued: Queued) -> None:
+        interval = float(config.cloud.check_cancellation_interval)
+        while (seconds := (queued.start_time - utcnow()).total_seconds()) > 0:
+            self.logger.debug(
+                "Flow run is in a Queued state. Sleeping for at most %.2f seconds and attempting to run again.", seconds
+            )
+            time.sleep(min(seconds, interval))
+            try:
+                if not self.client.get_flow_run_state(prefect_context.flow_run_id).is_queued():
+                    return
+            except Exception:
+                self.logger.warning("Error getting flow run info", exc_info=True)
+
+    def initialize_run(
+        self,
+        state: State | None,
+        task_states: "dict[Task, State]",
+        context: dict[str, Any],
+        task_contexts: "dict[Task, dict[str, Any]]",
+        parameters: Mapping[str, Any],
+    ) -> "tuple[State, dict[Task, State], dict[str, Any], dict[Task, dict[str, Any]]]":
+        """Read the run, its parameters and its task runs from the API."""
+        try:
+            info = self.client.get_flow_run_info(context.get("flow_run_id", ""))
+        except Exception as error:
+            self.logger.debug("Failed to retrieve flow state with error: %r", error)
+            raise ENDRUN(state or Failed("Could not retrieve state from Prefect Cloud")) from error
+        context.update(info.context or {})
+        context.update(
+            flow_id=info.flow_id,
+            flow_run_id=info.id,
+            flow_run_version=info.version,
+            flow_run_name=info.name,
+            scheduled_start_time=info.scheduled_start_time,
+            project_name=info.project.name,
+            project_id=info.project.id,
+            checkpointing=True,
+        )
+        self._heartbeat_enabled = bool((info.flow_settings or {}).get("heartbeat_enabled", True))
+        self._take_task_runs(info.task_runs, task_states, task_contexts)
+        return super().initialize_run(
+            state if state is not None else info.state,
+            task_states,
+            context,
+            task_contexts,
+            {**(info.parameters or {}), **parameters},
+        )
+
+    def _take_task_runs(
+        self, task_runs: Iterable[Any], task_states: "dict[Task, State]", task_contexts: "dict[Task, dict[str, Any]]"
+    ) -> None:
+        by_slug = {slug: task for task, slug in self.flow.slugs.items()}
+        for task_run in task_runs:
+            task = by_slug.get(task_run.task_slug)
+            if task is None:
+                raise KeyError(_SLUG_MISMATCH.format(slug=task_run.task_slug))
+            task_states.setdefault(task, task_run.state)
+            task_contexts.setdefault(task, {}).update(
+                task_id=task_run.task_id, task_run_id=task_run.id, task_run_version=task_run.version
+            )
+
+    # -- states ------------------------------------------------------------------------------------------------------
+
+    def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
+        """Call the flow's handlers, then report the state; raises `ENDRUN` if the run cannot go on with it."""
+        try:
+            new_state = super().call_runner_target_handlers(old_state, new_state)
+        except PrefectStateSignal as signal:
+            self.logger.info("%s signal raised: %r", type(signal).__name__, signal)
+            new_state = signal.state
+        except Exception as error:
+            message = f"Exception raised while calling state handlers: {error!r}"
+            self.logger.exception(message)
+            new_state = Failed(message, result=error)
+        return self._report(old_state, new_state)
+
+    def _report(self, old_state: State, new_state: State) -> State:
+        flow_run_id = prefect_context.get("flow_run_id")
+        version = prefect_context.get("flow_run_version")
+        try:
+            answer = self.client.set_flow_run_state(
+                flow_run_id, state=new_state, version=version if new_state.is_running() else None
+            )
+        except VersionLockMismatchSignal as refusal:
+            stored = self.client.get_flow_run_state(flow_run_id)
+            if stored.is_running():
+                self.logger.debug("Version lock encountered and flow is already in a running state.")
+                raise ENDRUN(stored) from refusal
+            self.logger.debug(
+                "Version lock encountered for flow run, proceeding with state %s...", type(stored).__name__
+            )
+            return stored
+        except Exception as error:
+            self.logger.exception(f"Failed to set flow state with error: {error!r}")  # noqa: TRY401 - the text is that of 1.x
+            raise ENDRUN(new_state) from error
+        if isinstance(answer, Queued):
+            answer.state = old_state
+            raise ENDRUN(answer)
+        prefect_context["flow_run_version"] = (version or 0) + 1
+        return answer
+
+    def fail_run(self, state: Failed) -> State:
+        """Report the failure of a run that ended by an error outside the steps."""
+        try:
+            self.client.set_flow_run_state(prefect_context.get("flow_run_id"), state=state)
+        except (Exception, VersionLockMismatchSignal) as error:
+            self.logger.exception(f"Failed to set flow state with error: {error!r}")  # noqa: TRY401 - the text is that of 1.x
+        return state
+
+    # -- tasks -------------------------------------------------------------------------------------------------------
+
+    def load_for_mapping(self, task: "Task", state: State) -> State:
+        """Read the value of a task that ended in another process."""
+        if state.is_successful():
+            state.load_result(task.result if task.result is not None else self.flow.result)
+        return state
+
+    def execute(self, state: State, flow_pass: FlowPass, return_tasks: "set[Task]") -> State:
+        """Run the tasks while the API is told that they run, and asked whether they should."""
+        flow_run_id = prefect_context.flow_run_id
+        watcher = CancellationWatcher(self.client, flow_run_id)
+        beats: contextlib.AbstractContextManager[Any] = heartbeat(
+            self.client, flow_run_id, watcher.refuse, enabled=self._heartbeat_enabled
+        )
+        try:
+            try:
+                watcher.start()
+                with beats:
+                    end = super().execute(state, flow_pass, return_tasks)
+            finally:
+                watcher.stop()
+        except KeyboardInterrupt:
+            if watcher.fenced:
+                raise ENDRUN(state) from None
+            if not watcher.cancelled:
+                raise
+        else:
+            watcher.check()
+        if watcher.cancelled:
+            return Cancelled("Flow run is cancelled")
+        return end

@@ -1,0 +1,134 @@
+"""The body of `prefect execute flow-run`: find the flow of the run that this process is for, and run it.
+
+Everything comes from environment and API.  A run that cannot be loaded is Failed, with the reason in its state and in
+its log; how a run that was loaded ends does not concern the exit code.
+"""
+
+import contextlib
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from prefect.configuration import config
+from prefect.engine.state import Failed
+from prefect.exceptions import VersionLockMismatchSignal
+from prefect.utilities.context import context as prefect_context
+from prefect.utilities.logging import LOG_MANAGER
+
+if TYPE_CHECKING:
+    from prefect.client import Client
+    from prefect.core.flow import Flow
+
+__all__ = ["execute_flow_run"]
+
+_LOCAL_RUNNER = "prefect.engine.flow_runner.FlowRunner"
+_CLOUD_RUNNER = "prefect.engine.cloud.CloudFlowRunner"
+_FLUSH_SECONDS = 30.0
+
+
+def execute_flow_run() -> int:
+    """Execute the flow run that `prefect.context.flow_run_id` names; returns the exit code of the process.
+
+    0 if the run was executed, however it ended; 1 if it was not found or could not be loaded, which is printed and
+    reported.  Callable in a freshly forked process after `prefect.configuration.reload()`.
+    """
+    from prefect._generated import operations as ops  # noqa: PLC0415 - kept out of `import prefect.engine`
+    from prefect.client import Client  # noqa: PLC0415 - as above
+
+    flow_run_id = prefect_context.get("flow_run_id")
+    if not flow_run_id:
+        print("Not currently executing a flow within a Cloud context.")  # noqa: T201 - output of the command
+        return 1
+    client = Client()
+    found = client.execute(ops.flow_run_storage(id=flow_run_id))
+    if found is None:
+        print(f"Flow run {flow_run_id} not found")  # noqa: T201 - output of the command
+        return 1
+    with _signals_raise(), prefect_context(flow_run_id=flow_run_id, running_with_backend=True):
+        try:
+            flow = _load(found.flow.name, found.flow.storage)
+            _runner_class()(flow=flow).run()
+        except Exception as error:
+            traceback.print_exc()
+            _report_failure(client, flow_run_id, error)
+            return 1
+        except VersionLockMismatchSignal as refusal:
+            print(f"This process may no longer act for flow run {flow_run_id}: {refusal}")  # noqa: T201 - as above
+            return 1
+        finally:
+            # Threads and connections are still alive here, at interpreter exit they may not be.
+            LOG_MANAGER.stop(_FLUSH_SECONDS)
+    return 0
+
+
+def _runner_class() -> Any:
+    from prefect.engine.defaults import resolve_class  # noqa: PLC0415 - kept beside its only use
+
+    configured = config.engine.flow_runner.default_class
+    # A process that executes a run of the API always reports to it.
+    return resolve_class(_CLOUD_RUNNER if configured == _LOCAL_RUNNER else configured, _CLOUD_RUNNER)
+
+
+def _load(flow_name: str, description: Any) -> "Flow":
+    from prefect.serialization.storage import storage_from_dict  # noqa: PLC0415 - kept beside its only use
+    from prefect.utilities.secrets import Secret  # noqa: PLC0415 - as above
+
+    if not description:
+        raise ValueError(f"The flow {flow_name!r} was registered without a storage to load it from.")
+    storage = storage_from_dict(description)
+    secrets = dict(prefect_context.get("secrets") or {})
+    for name in storage.secrets:
+        secrets[name] = Secret(name).get()
+    prefect_context["secrets"] = secrets
+    with prefect_context(loading_flow=True):
+        flow = storage.get_flow(flow_name)
+    if flow.result is None:
+        # Registration gives pickled flows the result of their storage; scripts are registered without it.
+        flow.result = storage.default_result()
+    return flow
+
+
+def _report_failure(client: "Client", flow_run_id: str, error: Exception) -> None:
+    message = f"Failed to load and execute flow run: {error!r}"
+    line = {
+        "flow_run_id": flow_run_id,
+        "task_run_id": None,
+        "timestamp": datetime.now(UTC).isoformat(),
+        "name": "execute flow-run",
+        "level": "ERROR",
+        "message": message,
+    }
+    for report in (
+        lambda: client.set_flow_run_state(flow_run_id, state=Failed(message)),
+        lambda: client.write_run_logs([line]),
+    ):
+        try:
+            report()
+        except (Exception, VersionLockMismatchSignal) as problem:
+            print(f"This could not be reported to the API: {problem}", file=sys.stderr)  # noqa: T201 - nobody else to tell
+
+
+@contextlib.contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Let SIGINT and SIGTERM raise in the main thread, whatever a parent process set, so that logs are still sent."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    previous = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, terminate),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
