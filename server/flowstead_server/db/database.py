@@ -144,27 +144,31 @@ class Database:
 
     async def fetch(self, statement: str, *arguments: Any) -> list[Record]:
         """Return all rows."""
-        with translated_errors():
-            async with self._pool.acquire() as connection:
-                return await connection.fetch(statement, *arguments)
+        return await self._run(lambda connection: connection.fetch(statement, *arguments))
 
     async def fetch_row(self, statement: str, *arguments: Any) -> Record | None:
         """Return the first row, null if there is none."""
-        with translated_errors():
-            async with self._pool.acquire() as connection:
-                return await connection.fetchrow(statement, *arguments)
+        return await self._run(lambda connection: connection.fetchrow(statement, *arguments))
 
     async def fetch_value(self, statement: str, *arguments: Any) -> Any:
         """Return the first column of the first row, null if there is none."""
-        with translated_errors():
-            async with self._pool.acquire() as connection:
-                return await connection.fetchval(statement, *arguments)
+        return await self._run(lambda connection: connection.fetchval(statement, *arguments))
 
     async def execute(self, statement: str, *arguments: Any) -> int:
         """Run a statement; return how many rows it touched."""
-        with translated_errors():
-            async with self._pool.acquire() as connection:
-                return _touched(await connection.execute(statement, *arguments))
+        return _touched(await self._run(lambda connection: connection.execute(statement, *arguments)))
+
+    async def _run(self, call: Callable[[PoolConnectionProxy[Record]], Awaitable[Result]]) -> Result:
+        # a statement that lost a deadlock was rolled back whole, so it may be sent again
+        for attempt in range(_CONFLICT_ATTEMPTS):
+            try:
+                with translated_errors():
+                    async with self._pool.acquire() as connection:
+                        return await call(connection)
+            except ConflictError:
+                if attempt == _CONFLICT_ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
 
     async def read(self, statement: str, *arguments: Any) -> list[Record]:
         """Return all rows of a read-only statement, planned for these arguments."""

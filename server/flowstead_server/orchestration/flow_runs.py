@@ -1,0 +1,232 @@
+"""Flow runs: creating, naming, signs of life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final
+
+from flowstead_server.domain.errors import (
+    BadInputError,
+    ConflictError,
+    FlowsteadError,
+    NotFoundError,
+    StaleWriteError,
+)
+from flowstead_server.domain.ids import new_id
+from flowstead_server.domain.labels import resolve_labels
+from flowstead_server.domain.names import generate_run_name
+from flowstead_server.domain.parameters import resolve_parameters
+from flowstead_server.domain.serialized_states import encode
+from flowstead_server.orchestration.batcher import Batcher
+from flowstead_server.store import flow_runs as store
+from flowstead_server.store import task_runs as task_run_store
+from flowstead_server.store.label_sets import LabelSets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from flowstead_server.db import Database
+    from flowstead_server.domain.caller import Caller
+
+_MAX_KEY_BYTES: Final = 2000
+_MAX_NAME_BYTES: Final = 1000
+_KEY_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFlowRun:
+    """A run of a flow: the first id that is given, in this order, names it. Null members take the flow's defaults.
+
+    With an idempotency key that a run of the same flow holds already, that run is meant. A start time without zone is
+    UTC.
+    """
+
+    flow_id: UUID | None = None
+    flow_group_id: UUID | None = None
+    version_group_id: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    context: Mapping[str, Any] | None = None
+    labels: Sequence[str] | None = None
+    run_config: Mapping[str, Any] | None = None
+    scheduled_start_time: datetime | None = None
+    idempotency_key: str | None = None
+    flow_run_name: str | None = None
+
+
+async def create_flow_run(database: Database, caller: Caller, request: CreateFlowRun) -> UUID:
+    """Create a run in state Scheduled, with its task runs; return its id, or that of the run that holds the key.
+
+    Raises BadInputError (no flow named, archived flow, missing required parameters, unusable members) and
+    NotFoundError.
+    """
+    return await database.part(FlowRunCreator).create(caller, request)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    key: store.FlowKey
+    request: CreateFlowRun
+
+
+@dataclass(frozen=True, slots=True)
+class _Created:
+    id: UUID
+    is_new: bool
+
+
+class FlowRunCreator:
+    """Creates runs on one database, those asked for at the same time together. Get it with `database.part`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._batcher: Batcher[_Wanted, UUID] = Batcher(self._run)
+
+    async def create(self, caller: Caller, request: CreateFlowRun) -> UUID:
+        """Do as `create_flow_run`."""
+        return await self._batcher.submit(_Wanted(_flow_key(caller, request), request))
+
+    async def _run(self, wanted: list[_Wanted]) -> list[UUID | FlowsteadError]:
+        flows = await store.read_flows(self._database, list({item.key for item in wanted}))
+        answers: dict[int, UUID | FlowsteadError] = {}
+        runs: dict[int, store.NewFlowRun] = {}
+        for index, item in enumerate(wanted):
+            try:
+                runs[index] = await self._new_run(item, flows.get(item.key))
+            except FlowsteadError as error:
+                answers[index] = error
+        for _ in range(_KEY_ATTEMPTS):
+            missing = {index: run for index, run in runs.items() if index not in answers}
+            if not missing:
+                break
+            answers.update(await self._create(missing))
+        conflict = ConflictError("The run with this idempotency key is being deleted; please try again.")
+        return [answers.get(index, conflict) for index in range(len(wanted))]
+
+    async def _create(self, runs: Mapping[int, store.NewFlowRun]) -> dict[int, UUID | FlowsteadError]:
+        created = await store.create(self._database, runs.values())
+        queues: dict[UUID, set[int]] = {}
+        for run in runs.values():
+            if run.id in created:
+                queues.setdefault(run.tenant_id, set()).add(run.label_set_id)
+        for tenant_id, label_set_ids in queues.items():
+            self._database.hints.queue_changed(tenant_id, label_set_ids)
+        answers: dict[int, UUID | FlowsteadError] = {index: run.id for index, run in runs.items() if run.id in created}
+        keys = {
+            index: (run.flow_id, run.idempotency_key)
+            for index, run in runs.items()
+            if index not in answers and run.idempotency_key is not None
+        }
+        if keys:
+            holders = await store.by_idempotency_key(self._database, set(keys.values()))
+            answers.update({index: holders[key] for index, key in keys.items() if key in holders})
+        return answers
+
+    async def _new_run(self, item: _Wanted, flow: store.FlowFacts | None) -> store.NewFlowRun:
+        request = item.request
+        if flow is None:
+            raise _unknown_flow(item.key)
+        if flow.archived:
+            raise BadInputError(f"Flow {flow.id} is archived.")
+        labels = resolve_labels(
+            given=request.labels,
+            given_run_config=request.run_config,
+            group_labels=flow.group_labels,
+            group_run_config=flow.group_run_config,
+            flow_run_config=flow.run_config,
+            flow_environment=flow.environment,
+        )
+        run_config = next(
+            (config for config in (request.run_config, flow.group_run_config, flow.run_config) if config is not None),
+            None,
+        )
+        parameters = resolve_parameters(flow.parameters, flow.group_parameters, request.parameters)
+        start = request.scheduled_start_time
+        return store.NewFlowRun(
+            id=new_id(),
+            tenant_id=item.key.tenant_id,
+            flow_id=flow.id,
+            name=request.flow_run_name or generate_run_name(),
+            parameters=encode(parameters),
+            context=encode(request.context or {}),
+            labels=labels,
+            run_config=None if run_config is None else encode(run_config),
+            start=start if start is None or start.tzinfo else start.replace(tzinfo=UTC),
+            idempotency_key=request.idempotency_key,
+            label_set_id=await self._database.part(LabelSets).id_of(item.key.tenant_id, labels),
+        )
+
+
+def _flow_key(caller: Caller, request: CreateFlowRun) -> store.FlowKey:
+    for member in ("parameters", "context", "run_config"):
+        value = getattr(request, member)
+        if value is not None and not isinstance(value, dict):
+            raise BadInputError(f"The {member} of a flow run must be a JSON object, but it is {str(value)[:80]!r}.")
+    _check_length(request.flow_run_name, "name of a flow run", _MAX_NAME_BYTES)
+    _check_length(request.idempotency_key, "idempotency key", _MAX_KEY_BYTES)
+    if request.flow_id is not None:
+        return store.FlowKey(caller.tenant_id, flow_id=request.flow_id)
+    if request.flow_group_id is not None:
+        return store.FlowKey(caller.tenant_id, flow_group_id=request.flow_group_id)
+    if request.version_group_id is not None:
+        return store.FlowKey(caller.tenant_id, version_group_id=request.version_group_id)
+    raise BadInputError("A flow id or version group ID must be provided.")
+
+
+def _unknown_flow(key: store.FlowKey) -> NotFoundError:
+    if key.flow_id is not None:
+        return NotFoundError(f"Flow {key.flow_id} not found")
+    if key.flow_group_id is not None:
+        return NotFoundError(f"Flow group {key.flow_group_id} has no unarchived flows.")
+    return NotFoundError(f"Version group {key.version_group_id} has no unarchived flows.")
+
+
+def _check_length(text: str | None, what: str, limit: int) -> None:
+    if text is None:
+        return
+    if "\0" in text:
+        raise BadInputError(f"The {what} may not contain the NUL character.")
+    if len(text.encode()) > limit:
+        raise BadInputError(f"The {what} may have {limit} bytes at most, but this one has {len(text.encode())}.")
+
+
+async def set_flow_run_name(database: Database, caller: Caller, flow_run_id: UUID, name: str) -> bool:
+    """Rename a run; false if there is none. Raises BadInputError (no usable name), StaleWriteError (ended claim)."""
+    _check_name(name)
+    if await store.set_name(database, caller.tenant_id, flow_run_id, name, caller.claim_token):
+        return True
+    await _check_claim(database, caller, flow_run_id)
+    return False
+
+
+async def set_task_run_name(database: Database, caller: Caller, task_run_id: UUID, name: str) -> bool:
+    """Rename a task run; false if there is none. Raises as set_flow_run_name."""
+    _check_name(name)
+    if await task_run_store.set_name(database, caller.tenant_id, task_run_id, name, caller.claim_token):
+        return True
+    flow_run_id = await task_run_store.flow_run_of(database, caller.tenant_id, task_run_id)
+    if flow_run_id is not None:
+        await _check_claim(database, caller, flow_run_id)
+    return False
+
+
+def _check_name(name: str) -> None:
+    if not name:
+        raise BadInputError("Invalid name")
+    _check_length(name, "name", _MAX_NAME_BYTES)
+
+
+async def update_flow_run_heartbeat(database: Database, caller: Caller, flow_run_id: UUID) -> None:
+    """Note that a run's process lives. An unknown run is no error. Raises StaleWriteError if the claim has ended."""
+    if not await store.heartbeat(database, caller.tenant_id, flow_run_id, caller.claim_token):
+        await _check_claim(database, caller, flow_run_id)
+
+
+async def _check_claim(database: Database, caller: Caller, flow_run_id: UUID) -> None:
+    if caller.claim_token is None:
+        return
+    exists, token = await store.claim_of(database, caller.tenant_id, flow_run_id)
+    if exists and token != caller.claim_token:
+        raise StaleWriteError(f"The claim of this process on the flow run {flow_run_id} has ended.", flow_run_id)

@@ -1,0 +1,23 @@
+-- One agent per identity: whoever registers the same one at the same time waits here.
+-- name: lock_identity
+select pg_advisory_xact_lock(hashtextextended($1::text, 1));
+
+-- A null name or core version asks for any.
+-- name: find
+select id
+from agent
+where tenant_id = $1
+    and type = $2
+    and ($3::text is null or name = $3)
+    and ($4::text is null or core_version = $4)
+    and labels = $5::jsonb
+order by created, id
+limit 1;
+
+-- name: create
+insert into agent (tenant_id, type, name, core_version, labels, agent_config_id)
+values ($1, $2, $3, $4, $5::jsonb, $6)
+returning id;
+
+-- name: touch
+update agent set last_queried = now() where tenant_id = $1 and id = $2;

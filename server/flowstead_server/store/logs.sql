@@ -1,0 +1,50 @@
+-- Appends lines if every run that they name exists in the tenant, and, with a claim token, is of that claim.
+-- name: append
+with input as materialized (
+    select *
+    from rows from (
+        json_to_recordset($2::json) as (
+            flow_run_id uuid, task_run_id uuid, timestamp timestamptz, name text, level text, message text, info jsonb
+        )
+    ) with ordinality as i (flow_run_id, task_run_id, timestamp, name, level, message, info, position)
+),
+asked as materialized (
+    select distinct flow_run_id as id from input where flow_run_id is not null
+),
+runs as materialized (
+    select r.id, r.claim_token from flow_run r join asked on asked.id = r.id where r.tenant_id = $1
+),
+asked_tasks as materialized (
+    select distinct task_run_id as id from input where task_run_id is not null
+),
+verdict as materialized (
+    select
+        (select count(*) from asked) = (select count(*) from runs)
+        and not exists (
+            select from asked_tasks
+            where not exists (select from task_run t where t.id = asked_tasks.id and t.tenant_id = $1)
+        ) as complete,
+        $3::uuid is null or not exists (select from runs where claim_token is distinct from $3) as current
+),
+locked as materialized (
+    select pg_advisory_xact_lock(k.key)
+    from (
+        select distinct hashtextextended(asked.id::text, 0) as key
+        from asked, verdict
+        where verdict.complete and verdict.current
+        order by key
+    ) k
+),
+written as (
+    insert into log (tenant_id, flow_run_id, task_run_id, timestamp, name, level, message, info)
+    select
+        $1, i.flow_run_id, i.task_run_id, coalesce(i.timestamp, now()), i.name, coalesce(i.level, 'INFO'), i.message,
+        i.info
+    from input i, verdict v, (select count(*) as locks from locked) l
+    where v.complete and v.current and l.locks >= 0
+    order by i.position
+)
+select complete, current from verdict;
+
+-- name: ensure_partitions
+select ensure_log_partitions($1);

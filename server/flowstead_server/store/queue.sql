@@ -1,0 +1,219 @@
+-- What an agent may take: runs of matching label sets that are due, and those that wait for a start time up to $4.
+-- A run that was handed out (its queue time is no longer its start time) comes back only when that time has passed.
+-- A running flow run with a waiting task run is taken only if its process has given no sign of life for 40 seconds.
+--
+-- The limits inside are literals on purpose: with bind parameters PostgreSQL plans for a tenth of all waiting runs and
+-- sorts them. The surplus over $5 keeps agents that ask at the same moment from seeing only rows that others hold.
+
+-- $1 tenant, $2 agent, $3 its labels, $4 start up to, $5 how many (at most 100), $6 lease
+-- Always answers a row at least; the id is null in the row that carries only `seen` and `next_start_time`.
+-- name: claim
+with sets as materialized (
+    select id
+    from label_set
+    where tenant_id = $1
+        and ((labels = '{}' and $3::text[] = '{}') or (labels[1] = any($3::text[]) and labels <@ $3::text[]))
+),
+asked as materialized (
+    select least(greatest(coalesce($4::timestamptz, now()), now()), now() + interval '60 seconds') as before
+),
+candidates as materialized (
+    select due.id, due.queue_time
+    from asked, sets
+    cross join lateral (
+        select r.id, r.queue_time
+        from flow_run r
+        where r.label_set_id = sets.id and r.queue_time <= asked.before
+            and (r.queue_time <= now() or r.state_start_time = r.queue_time)
+            and (
+                r.state <> 'Running'
+                or not exists (
+                    select from flow_run_heartbeat h
+                    where h.flow_run_id = r.id and h.heartbeat > now() - interval '40 seconds'
+                )
+            )
+        order by r.queue_time, r.id
+        limit 116
+    ) due
+    order by due.queue_time, due.id
+    limit 116
+),
+picked as materialized (
+    select r.id
+    from candidates c
+    join flow_run r on r.id = c.id
+    where r.queue_time = c.queue_time
+    order by c.queue_time, c.id
+    limit least($5::integer, 100)
+    for no key update of r skip locked
+),
+-- Others take the run's lock first and its row then, so this side may only try.
+owned as materialized (
+    select id from picked where pg_try_advisory_xact_lock(hashtextextended(id::text, 0))
+),
+moment as materialized (
+    select count(*) as locks, clock_timestamp() as now from owned
+),
+claimed as (
+    update flow_run r
+    set claim_token = gen_random_uuid(),
+        agent_id = $2::uuid,
+        queue_time = greatest(m.now, r.state_start_time) + $6::interval,
+        version = case when r.state = 'Running' then r.version else r.version + 1 end,
+        state = case when r.state = 'Running' then r.state else 'Submitted' end,
+        state_timestamp = case when r.state = 'Running' then r.state_timestamp else m.now end,
+        state_message = case when r.state = 'Running' then r.state_message else 'Submitted for execution' end,
+        state_start_time = null,
+        serialized_state = case
+            when r.state = 'Running' then r.serialized_state
+            else jsonb_build_object(
+                'type', 'Submitted', 'message', 'Submitted for execution',
+                -- around the waiting state itself, also when an earlier claim or queue wrapped it
+                'state', case
+                    when jsonb_typeof(r.serialized_state->'state') = 'object' then r.serialized_state->'state'
+                    else r.serialized_state
+                end
+            )
+        end
+    from owned o, moment m
+    where r.id = o.id and m.locks > 0
+    returning r.id, r.tenant_id, r.flow_id, r.name, r.version, r.state, r.state_timestamp, r.state_message,
+        r.serialized_state, r.claim_token, r.queue_time, r.parameters, r.run_config, m.now,
+        r.queue_time - $6::interval as start_time
+),
+history as (
+    insert into flow_run_state (tenant_id, flow_run_id, timestamp, state, message, serialized_state, version)
+    select tenant_id, id, state_timestamp, state, state_message, serialized_state, version
+    from claimed
+    where state = 'Submitted'
+),
+heartbeats as (
+    insert into flow_run_heartbeat (flow_run_id, heartbeat)
+    select id, now from claimed
+    on conflict (flow_run_id) do update set heartbeat = excluded.heartbeat
+)
+select
+    (select count(*) from candidates) as seen,
+    (
+        select min(later.queue_time)
+        from asked, sets
+        cross join lateral (
+            select r.queue_time
+            from flow_run r
+            where r.label_set_id = sets.id and r.queue_time > asked.before
+            order by r.queue_time
+            limit 1
+        ) later
+    ) as next_start_time,
+    c.id, c.name, c.version, c.claim_token, c.queue_time as lease_expires, c.start_time, c.state = 'Running' as restart,
+    c.parameters, c.run_config, f.id as flow_id, f.name as flow_name, f.storage, f.core_version
+from (select) always
+left join (claimed c join flow f on f.id = c.flow_id) on true
+order by c.start_time, c.id;
+
+-- The claims that still hold are extended; the rest is not answered. $2: JSON list of {id, claim_token}.
+-- name: extend_claims
+with input as materialized (
+    select * from jsonb_to_recordset($2::jsonb) as i (id uuid, claim_token uuid)
+),
+held as materialized (
+    select r.id, r.state
+    from input i
+    join flow_run r on r.id = i.id and r.tenant_id = $1 and r.claim_token = i.claim_token
+    where r.state in ('Submitted', 'Running', 'Cancelling')
+),
+extended as (
+    update flow_run r
+    set queue_time = greatest(r.queue_time, now() + $3::interval)
+    from input i
+    where r.id = i.id and r.tenant_id = $1 and r.claim_token = i.claim_token
+        and r.state = 'Submitted' and r.queue_time is not null
+    returning r.id
+)
+select id, now() + $3::interval as lease_expires from held where state <> 'Submitted'
+union
+select id, now() + $3::interval from extended;
+
+-- For agents that poll: what is returned is kept from others for 15 seconds after its start, if the agent is known.
+-- $1 tenant, $2 agent (may be null), $3 labels, $4 start up to
+-- name: poll
+with sets as materialized (
+    select id
+    from label_set
+    where tenant_id = $1
+        and ((labels = '{}' and $3::text[] = '{}') or (labels[1] = any($3::text[]) and labels <@ $3::text[]))
+),
+asked as materialized (
+    select coalesce($4::timestamptz, now()) as before
+),
+candidates as materialized (
+    select due.id, due.queue_time, due.state
+    from asked, sets
+    cross join lateral (
+        select r.id, r.queue_time, r.state
+        from flow_run r
+        where r.label_set_id = sets.id and r.queue_time <= asked.before
+            and (r.queue_time <= now() or r.state_start_time = r.queue_time)
+            and (
+                r.state <> 'Running'
+                or not exists (
+                    select from flow_run_heartbeat h
+                    where h.flow_run_id = r.id and h.heartbeat > now() - interval '40 seconds'
+                )
+            )
+        order by r.queue_time, r.id
+        limit 41
+    ) due
+    order by due.queue_time, due.id
+    limit 41
+),
+picked as materialized (
+    select r.id, c.queue_time, r.state
+    from candidates c
+    join flow_run r on r.id = c.id
+    where r.queue_time = c.queue_time
+    order by c.queue_time, c.id
+    limit 25
+    for no key update of r skip locked
+),
+leased as (
+    update flow_run r
+    set queue_time = greatest(now(), p.queue_time) + interval '15 seconds'
+    from picked p
+    where r.id = p.id and p.state <> 'Submitted'
+        and exists (select from agent a where a.id = $2::uuid and a.tenant_id = $1)
+)
+select id, state = 'Submitted' as lease_ended from picked order by queue_time, id;
+
+-- How much waits for an agent with these labels: now (counted up to 100), and when the next is due.
+-- name: ready
+with sets as materialized (
+    select id
+    from label_set
+    where tenant_id = $1
+        and ((labels = '{}' and $2::text[] = '{}') or (labels[1] = any($2::text[]) and labels <@ $2::text[]))
+)
+select
+    (
+        select count(*)
+        from (
+            select
+            from sets
+            cross join lateral (
+                select from flow_run r where r.label_set_id = sets.id and r.queue_time <= now() limit 100
+            ) due
+            limit 100
+        ) counted
+    ) as waiting,
+    (
+        select min(later.queue_time)
+        from sets
+        cross join lateral (
+            select r.queue_time
+            from flow_run r
+            where r.label_set_id = sets.id and r.queue_time > now()
+            order by r.queue_time
+            limit 1
+        ) later
+    ) as next_start_time,
+    (select coalesce(array_agg(id), '{}') from sets) as label_set_ids;

@@ -1,0 +1,148 @@
+-- name: read_flow_runs
+select
+    r.id, r.tenant_id, r.version, r.state, r.state_message, r.claim_token, r.label_set_id,
+    coalesce((g.settings->>'version_locking_enabled')::boolean, false) as version_locking
+from jsonb_to_recordset($1::jsonb) as i (id uuid, tenant_id uuid)
+join flow_run r on r.id = i.id and r.tenant_id = i.tenant_id
+join flow f on f.id = r.flow_id
+join flow_group g on g.id = f.flow_group_id;
+
+-- Compare-and-set of flow runs: those that are no longer at the version and claim that were seen are left alone and not
+-- answered. The rows of one statement are of different runs.
+-- name: write_flow_runs
+with input as materialized (
+    select *
+    from jsonb_to_recordset($1::jsonb) as i (
+        id uuid, tenant_id uuid, seen_version integer, seen_claim uuid, state text, message text, start_time timestamptz,
+        payload jsonb, queue_time timestamptz, is_ending boolean, is_live boolean, fences boolean, agent_id uuid
+    )
+),
+locked as materialized (
+    select pg_advisory_xact_lock(k.key)
+    from (select distinct hashtextextended(id::text, 0) as key from input order by key) k
+),
+moment as materialized (
+    select count(*) as locks, clock_timestamp() as now from locked
+),
+written as (
+    update flow_run r
+    set version = r.version + 1,
+        state = i.state,
+        state_timestamp = m.now,
+        state_message = i.message,
+        state_result = null,
+        state_start_time = i.start_time,
+        serialized_state = i.payload,
+        start_time = case when i.state = 'Running' then least(r.start_time, m.now) else r.start_time end,
+        end_time = case when i.is_ending then greatest(r.end_time, m.now) else r.end_time end,
+        queue_time = i.queue_time,
+        claim_token = case when i.fences then null else r.claim_token end,
+        agent_id = coalesce((select a.id from agent a where a.id = i.agent_id and a.tenant_id = r.tenant_id), r.agent_id)
+    from input i, moment m
+    where r.id = i.id and r.tenant_id = i.tenant_id and r.version = i.seen_version
+        and r.claim_token is not distinct from i.seen_claim
+    returning r.id, r.tenant_id, r.version, r.state, r.state_timestamp, r.state_message, r.state_start_time,
+        r.serialized_state, r.label_set_id, i.is_live, r.queue_time
+),
+history as (
+    insert into flow_run_state (
+        tenant_id, flow_run_id, timestamp, state, message, start_time, serialized_state, version
+    )
+    select tenant_id, id, state_timestamp, state, state_message, state_start_time, serialized_state, version
+    from written
+),
+heartbeats as (
+    insert into flow_run_heartbeat (flow_run_id, heartbeat)
+    select id, state_timestamp from written where is_live
+    on conflict (flow_run_id) do update set heartbeat = excluded.heartbeat
+)
+select id, tenant_id, version, label_set_id, queue_time is not null as waits from written;
+
+-- The task runs of cancelled flow runs. In the transaction that cancelled them, after it: no task run escapes.
+-- name: cancel_task_runs
+with input as materialized (
+    select * from jsonb_to_recordset($1::jsonb) as i (id uuid, tenant_id uuid, message text, payload jsonb)
+),
+written as (
+    update task_run t
+    set version = t.version + 1,
+        state = 'Cancelled',
+        state_timestamp = clock_timestamp(),
+        state_message = i.message,
+        state_result = null,
+        state_start_time = null,
+        serialized_state = i.payload,
+        end_time = greatest(t.end_time, clock_timestamp())
+    from input i
+    where t.flow_run_id = i.id and t.tenant_id = i.tenant_id and not is_finished_state(t.state)
+    returning t.id, t.tenant_id, t.flow_run_id, t.version, t.state_timestamp, t.state_message, t.serialized_state
+)
+insert into task_run_state (tenant_id, task_run_id, flow_run_id, timestamp, state, message, serialized_state, version)
+select tenant_id, id, flow_run_id, state_timestamp, 'Cancelled', state_message, serialized_state, version
+from written;
+
+-- name: read_task_runs
+select
+    t.id, t.tenant_id, t.version, t.state, t.flow_run_id, r.state as flow_run_state, r.claim_token,
+    case
+        when jsonb_typeof(t.serialized_state->'cached_inputs') = 'object' and t.serialized_state->'cached_inputs' <> '{}'
+        then t.serialized_state->'cached_inputs'
+    end as cached_inputs,
+    coalesce((g.settings->>'version_locking_enabled')::boolean, false) as version_locking
+from jsonb_to_recordset($1::jsonb) as i (id uuid, tenant_id uuid)
+join task_run t on t.id = i.id and t.tenant_id = i.tenant_id
+join flow_run r on r.id = t.flow_run_id
+join flow f on f.id = r.flow_id
+join flow_group g on g.id = f.flow_group_id;
+
+-- Compare-and-set of task runs, as write_flow_runs; the flow run must still be of this claim, and run if it has to.
+-- name: write_task_runs
+with input as materialized (
+    select *
+    from jsonb_to_recordset($1::jsonb) as i (
+        id uuid, tenant_id uuid, flow_run_id uuid, seen_version integer, state text, message text,
+        start_time timestamptz, payload jsonb, is_ending boolean, is_live boolean, claim_token uuid
+    )
+),
+locked as materialized (
+    select pg_advisory_xact_lock(k.key)
+    from (select distinct hashtextextended(flow_run_id::text, 0) as key from input order by key) k
+),
+moment as materialized (
+    select count(*) as locks, clock_timestamp() as now from locked
+),
+accepted as materialized (
+    select i.*, m.now
+    from input i, moment m
+    where case
+        when i.claim_token is not null or i.is_live
+        then flow_run_accepts(i.flow_run_id, i.claim_token, i.is_live, m.locks)
+        else true
+    end
+),
+written as (
+    update task_run t
+    set version = t.version + 1,
+        state = i.state,
+        state_timestamp = i.now,
+        state_message = i.message,
+        state_result = null,
+        state_start_time = i.start_time,
+        serialized_state = i.payload,
+        start_time = case when i.state = 'Running' then least(t.start_time, i.now) else t.start_time end,
+        end_time = case when i.is_ending then greatest(t.end_time, i.now) else t.end_time end,
+        heartbeat = case when i.is_live then i.now else t.heartbeat end
+    from accepted i
+    where t.id = i.id and t.tenant_id = i.tenant_id and t.version = i.seen_version
+    returning t.id, t.tenant_id, t.flow_run_id, t.version, t.state, t.state_timestamp, t.state_message,
+        t.state_start_time, t.serialized_state
+),
+history as (
+    insert into task_run_state (
+        tenant_id, task_run_id, flow_run_id, timestamp, state, message, start_time, serialized_state, version
+    )
+    select
+        tenant_id, id, flow_run_id, state_timestamp, state, state_message, state_start_time, serialized_state, version
+    from written
+)
+select id, tenant_id, version from written;

@@ -1,0 +1,65 @@
+"""Task runs: look-up, creation of mapped ones, names. State changes are in `states`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from flowstead_server.db import load_statements
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flowstead_server.db.database import Executor
+
+_SQL: Final = load_statements(__package__, "task_runs.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRunInfo:
+    """A task run's current state; `serialized_state` is JSON text."""
+
+    id: UUID
+    version: int
+    state: str | None
+    serialized_state: str | None
+
+
+async def get_or_create(
+    executor: Executor,
+    tenant_id: UUID,
+    flow_run_id: UUID,
+    task_id: UUID,
+    map_index: int,
+    claim_token: UUID | None,
+) -> tuple[TaskRunInfo | None, bool]:
+    """Return the task run, and whether it was made now.
+
+    Null if flow run or task are unknown, if the claim is not the flow run's, or if somebody else is making it now.
+    """
+    row = await executor.fetch_row(_SQL["get_or_create"], tenant_id, flow_run_id, task_id, map_index, claim_token)
+    if row is None:
+        return None, False
+    return TaskRunInfo(row["id"], row["version"], row["state"], row["serialized_state"]), row["is_new"]
+
+
+async def task_exists(executor: Executor, tenant_id: UUID, task_id: UUID) -> bool:
+    """Say whether the tenant has this task."""
+    return bool(await executor.fetch_value(_SQL["task_exists"], tenant_id, task_id))
+
+
+async def get(executor: Executor, tenant_id: UUID, task_run_id: UUID) -> TaskRunInfo | None:
+    """Return a task run; null if the tenant has none of this id."""
+    row = await executor.fetch_row(_SQL["get"], tenant_id, task_run_id)
+    return None if row is None else TaskRunInfo(row["id"], row["version"], row["state"], row["serialized_state"])
+
+
+async def flow_run_of(executor: Executor, tenant_id: UUID, task_run_id: UUID) -> UUID | None:
+    """Return the id of a task run's flow run."""
+    flow_run_id: UUID | None = await executor.fetch_value(_SQL["flow_run_of"], tenant_id, task_run_id)
+    return flow_run_id
+
+
+async def set_name(executor: Executor, tenant_id: UUID, task_run_id: UUID, name: str, claim_token: UUID | None) -> bool:
+    """Rename a task run; false if there is none, or its flow run is not of this claim."""
+    return await executor.execute(_SQL["set_name"], tenant_id, task_run_id, name, claim_token) > 0
