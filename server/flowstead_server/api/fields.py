@@ -8,6 +8,11 @@ import strawberry
 Resolver = TypeVar("Resolver", bound=Callable[..., object])
 
 
+def query(description: str) -> Callable[[Resolver], Resolver]:
+    """Make a method a field of `Query`, described for readers of the schema."""
+    return cast("Callable[[Resolver], Resolver]", strawberry.field(description=description))
+
+
 def mutation(description: str) -> Callable[[Resolver], Resolver]:
     """Make a method a field of `Mutation`, described for readers of the schema."""
     return cast("Callable[[Resolver], Resolver]", strawberry.mutation(description=description))

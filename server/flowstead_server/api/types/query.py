@@ -1,6 +1,6 @@
 """The query root: the tables, and the few fields beside them that are ordinary resolvers.
 
-Table fields have no resolvers; `compiler.extension` answers them before GraphQL's own execution starts. The other
+Table fields have no resolvers; `api.types.execution` answers them before GraphQL's own execution starts. The other
 fields never touch the database except `get_task_run_info`, whose failures are the errors of the verb that it calls.
 """
 
@@ -14,6 +14,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from flowstead_server.api.context import Info
+from flowstead_server.api.fields import query
 from flowstead_server.api.scalars import stored_json
 from flowstead_server.api.types.builder import add_fields
 from flowstead_server.api.types.tables import root_fields
@@ -50,12 +51,12 @@ class TaskRunInfoPayload:
 class Query:
     """The query root."""
 
-    @strawberry.field(description="A sign of life.")
+    @query(description="A sign of life.")
     def hello(self) -> str | None:
         """Answer with a waving hand."""
         return "👋"
 
-    @strawberry.field(description="What answers, and in which version.")
+    @query(description="What answers, and in which version.")
     def api(self) -> ApiInfo | None:
         """Answer from the environment of the process, as 1.x did, or from the installed package."""
         return ApiInfo(
@@ -66,7 +67,7 @@ class Query:
             release_timestamp=os.environ.get("RELEASE_TIMESTAMP") or None,
         )
 
-    @strawberry.field(description="A task run and its stored state, by id.")
+    @query(description="A task run and its stored state, by id.")
     async def get_task_run_info(
         self, info: Info, task_run_id: Annotated[UUID, strawberry.argument(description="Id of the task run.")]
     ) -> TaskRunInfoPayload | None:
