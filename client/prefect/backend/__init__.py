@@ -1,0 +1,35 @@
+"""Read-only views of what the API knows: flows, flow runs, task runs, tenants.
+
+Each view is a snapshot that one of its class methods asked for through `prefect.Client`; nothing is updated behind its
+back.  A look-up that finds nothing, or more than it may, raises `ValueError`; what goes wrong on the way to the API is
+a `prefect.exceptions.ClientError`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prefect.backend.flow import FlowView as FlowView
+    from prefect.backend.flow_run import FlowRunView as FlowRunView
+    from prefect.backend.task_run import TaskRunView as TaskRunView
+    from prefect.backend.tenant import TenantView as TenantView
+
+_HOMES = {
+    "FlowRunView": "prefect.backend.flow_run",
+    "FlowView": "prefect.backend.flow",
+    "TaskRunView": "prefect.backend.task_run",
+    "TenantView": "prefect.backend.tenant",
+}
+
+if not TYPE_CHECKING:  # a type checker shall complain about names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
