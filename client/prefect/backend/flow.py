@@ -1,5 +1,6 @@
 """`FlowView`: a registered flow."""
 
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,8 @@ class FlowView:
         """Return a flow by its id, or the newest one of a flow group by the group's id; raises `ValueError`."""
         _check_text("flow_id", flow_id)
         client = Client()
-        found = client.execute(ops.flow_by_id(id=flow_id))
-        if found is None:
+        found = client.execute(ops.flow_by_id(id=flow_id)) if _is_uuid(flow_id) else None
+        if found is None and _is_uuid(flow_id):
             found = next(iter(client.execute(ops.flows_by_group_id(flow_group_id=flow_id, limit=1))), None)
         if found is None:
             raise ValueError(f"Given id '{flow_id}' is not an existing flow or flow group id.")
@@ -103,6 +104,14 @@ class FlowView:
             name=record.name,
             flow_group_labels=record.flow_group.labels,
         )
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_text(name: str, value: object) -> None:
