@@ -103,7 +103,10 @@ class World:
 
     def start_server(self):
         self.server = Process(
-            [sys.executable, "-m", "flowstead_server", "--port", str(self.port), "--postgres-url", self.dsn],
+            [
+                *[sys.executable, "-m", "flowstead_server"],
+                *["--port", str(self.port), "--postgres-url", self.dsn, "--ready-fd", "1"],
+            ],
             self.env,
             self.folder,
         )
@@ -135,23 +138,23 @@ class World:
         """Register the flow that `source` (the inside of a script) defines as `flow`; returns its id."""
         path = self.folder / f"{name}.py"
         path.write_text(textwrap.dedent(source))
-        program = textwrap.dedent(
-            f"""
-            import os
-            from prefect import Client
-            from prefect.storage import Local
-            from prefect.utilities.storage import extract_flow_from_file
-            Client().create_project("tests")
-            flow = extract_flow_from_file({str(path)!r})
-            flow.storage = Local(path={str(path)!r}, stored_as_script=True)
-            print("id:", flow.register("tests", build=False))
-            """
-        )
+        self.command("create", "project", "tests", "--skip-if-exists")
+        done = self.command("register", "--project", "tests", "-p", str(path), "--force")
+        return re.search(r"ID: (\S+)", done)[1]
+
+    def command(self, *arguments):
+        """Run a command of the CLI and return what it printed."""
         done = subprocess.run(
-            [sys.executable, "-c", program], env=self.env, cwd=self.folder, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "prefect", *arguments],
+            env=self.env,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return re.search(r"id: (\S+)", done.stdout)[1]
+        return done.stdout
 
     def create_run(self, flow_id, **members):
         variables = {"input": {"flow_id": flow_id, **members}}

@@ -1,6 +1,7 @@
 """Rows that store and API tests start from, made through the verbs."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,8 @@ class Seed:
     async def task_run_ids(self, flow_run_id: UUID) -> list[UUID]:
         """Return the ids of a run's task runs, in the order of their slugs."""
         rows = await self.database.fetch(
-            "select r.id from task_run r join task t on t.id = r.task_id where flow_run_id = $1 order by t.slug, map_index",
+            "select r.id from task_run r join task t on t.id = r.task_id "
+            "where flow_run_id = $1 order by t.slug, map_index",
             flow_run_id,
         )
         return [row["id"] for row in rows]
@@ -68,7 +70,7 @@ def serialized_flow(name: str = "hello-world", tasks: int = 2, **members: Any) -
         ],
         "edges": [
             {"upstream_task": {"slug": up}, "downstream_task": {"slug": down}, "key": None, "mapped": False}
-            for up, down in zip(slugs, slugs[1:], strict=False)
+            for up, down in pairwise(slugs)
         ],
         "reference_tasks": [],
         "run_config": None,

@@ -1,6 +1,7 @@
 """Subscriptions: what happens to a flow run, and whether there is work for an agent."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime
 from enum import Enum
 from typing import Annotated
@@ -10,6 +11,9 @@ import strawberry
 
 from flowstead_server.api.context import Info
 from flowstead_server.api.fields import subscription
+from flowstead_server.api.streams import follow_flow_run, follow_queue, read_cursor
+from flowstead_server.domain.errors import BadInputError
+from flowstead_server.orchestration.events import Event
 
 
 @strawberry.enum(name="flow_run_event_kind", description="What an event is about.")
@@ -78,8 +82,12 @@ class Subscription:
             str | None, strawberry.argument(description="Cursor to go on from; null means from the beginning.")
         ] = strawberry.UNSET,
     ) -> AsyncGenerator[FlowRunEventPage, None]:
-        raise NotImplementedError
-        yield
+        """Follow a flow run."""
+        async with aclosing(follow_flow_run(info.context, flow_run_id, read_cursor(after))) as pages:
+            async for page in pages:
+                yield FlowRunEventPage(
+                    cursor=str(page.cursor), events=[_event(event) for event in page.events], finished=page.finished
+                )
 
     @subscription(
         description=(
@@ -97,5 +105,26 @@ class Subscription:
             UUID | None, strawberry.argument(description="Tenant of the agent; null means the caller's own.")
         ] = strawberry.UNSET,
     ) -> AsyncGenerator[RunsReadyHint, None]:
-        raise NotImplementedError
-        yield
+        """Follow the queue."""
+        if tenant_id and tenant_id != info.context.caller.tenant_id:
+            raise BadInputError("No tenant found.")
+        async with aclosing(follow_queue(info.context, labels or ())) as hints:
+            async for ready in hints:
+                yield RunsReadyHint(waiting=ready.waiting, next_start_time=ready.next_start_time)
+
+
+def _event(event: Event) -> FlowRunEvent:
+    return FlowRunEvent(
+        cursor=str(event.cursor),
+        kind=FlowRunEventKind[event.kind],
+        timestamp=event.timestamp,
+        task_run_id=event.task_run_id,
+        task_name=event.task_name,
+        map_index=event.map_index,
+        state=event.state,
+        version=event.version,
+        start_time=event.start_time,
+        level=event.level,
+        logger=event.logger,
+        message=event.message,
+    )

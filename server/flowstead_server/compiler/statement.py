@@ -15,7 +15,7 @@ from flowstead_server.compiler.catalog import CATALOG, Column, Relationship, Sca
 from flowstead_server.compiler.conditions import column_sql, conditions, joined
 from flowstead_server.compiler.context import Context
 from flowstead_server.compiler.errors import CompileError
-from flowstead_server.compiler.jsontext import JsonObject, array_of, json_of, json_of_any
+from flowstead_server.compiler.jsontext import JsonObject, array_of, json_of_any
 from flowstead_server.compiler.limits import Limits
 from flowstead_server.compiler.ordering import AGGREGATE_SUFFIX, aggregate_sql, distinct_expressions, sort_keys
 from flowstead_server.compiler.scope import source
@@ -153,7 +153,7 @@ def _object(context: Context, table: Table, row: _Row, nodes: Iterable[FieldNode
     for key, members in context.fields(node.selection_set for node in nodes).items():
         name = members[0].name.value
         if (column := table.columns.get(name)) is not None:
-            json.add(key, _column(context, row, column, members[0]))
+            _add_column(context, json, key, row, column, members[0])
         elif name == "__typename":
             json.add_text(key, f'"{table.name}"')
         elif (relationship := table.relationships.get(name)) is not None:
@@ -164,12 +164,13 @@ def _object(context: Context, table: Table, row: _Row, nodes: Iterable[FieldNode
     return json
 
 
-def _column(context: Context, row: _Row, column: Column, node: FieldNode) -> str:
+def _add_column(context: Context, json: JsonObject, key: str, row: _Row, column: Column, node: FieldNode) -> None:
     value = row.read(column)
     if node.arguments and (path := context.arguments_of(node).get("path")) is not None:
-        value = f"({value} #> {context.bind_all(Scalar.STRING, json_path(path))})"
-        return f"coalesce({value}::text, 'null')"
-    return json_of(column, value)
+        steps = context.bind_all(Scalar.STRING, json_path(path))
+        json.add(key, f"coalesce(({value} #> {steps})::text, 'null')")
+    else:
+        json.add_column(key, column, value)
 
 
 def _tie(relationship: Relationship, row: _Row, table: Table) -> list[tuple[Relationship, str]]:

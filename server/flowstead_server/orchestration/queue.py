@@ -94,8 +94,6 @@ async def get_runs_in_queue(database: Database, caller: Caller, request: GetRuns
         return []
     labels = normalized(request.labels or ())
     polled = await store.poll(database, caller.tenant_id, caller.agent_id, labels, _utc(request.before))
-    if caller.agent_id is not None:
-        await agents.touch(database, caller.tenant_id, caller.agent_id)
     ended = [run.id for run in polled if run.lease_ended]
     if ended:
         # an agent that polls deploys runs in state Scheduled only
@@ -122,21 +120,21 @@ async def claim_flow_runs(database: Database, caller: Caller, request: ClaimFlow
         raise BadInputError(f"The limit of a claim must be 1 to {MAX_CLAIM}, but it is {limit}.")
     lease = _lease(request.lease_seconds)
     labels = normalized(request.labels or ())
-    if not await agents.touch(database, caller.tenant_id, request.agent_id):
-        raise NotFoundError(f"Agent {request.agent_id} is not registered; register it first.")
     claimed: list[ClaimedFlowRun] = []
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         missing = limit - len(claimed)
         claims = await store.claim(
             database, caller.tenant_id, request.agent_id, labels, _utc(request.before), missing, lease
         )
+        if claims is None:
+            raise NotFoundError(f"Agent {request.agent_id} is not registered; register it first.")
         claimed += claims.flow_runs
         # with less than what was there and wanted, other claims were at work at the same moment
-        if len(claims.flow_runs) >= min(missing, claims.seen):
-            break
-    if claimed:
-        database.hints.runs_changed([run.id for run in claimed])
-    return Claims(claimed, claims.next_start_time, claims.seen)
+        if len(claims.flow_runs) >= min(missing, claims.seen) or attempt == _ATTEMPTS - 1:
+            if claimed:
+                database.hints.runs_changed([run.id for run in claimed])
+            return Claims(claimed, claims.next_start_time, claims.seen)
+    raise AssertionError("unreachable")
 
 
 async def extend_flow_run_claims(database: Database, caller: Caller, request: ExtendFlowRunClaims) -> ExtendedClaims:

@@ -21,12 +21,14 @@ class RunFollower:
         """Let `wait` return."""
         self._woken.set()
 
-    async def wait(self, seconds: float) -> None:
-        """Return at the next hint since the last call, or after `seconds`."""
+    async def wait(self, seconds: float) -> bool:
+        """Return true at the next hint since the last call, or false after `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
+        woken = self._woken.is_set()
         self._woken.clear()
+        return woken
 
 
 class QueueFollower(RunFollower):

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from flowstead_server.db.database import Executor
 
 _SQL: Final = load_statements(__package__, "queue.sql")
+# Claims of up to so many runs look at so many per label set, as literals in the text.
+_WIDEST: Final = 116
+_CLAIMS: Final = {
+    wanted: _SQL["claim"].replace(f"limit {_WIDEST}", f"limit {width}")
+    for wanted, width in ((4, 20), (24, 40), (100, _WIDEST))
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,17 @@ async def claim(
     before: datetime | None,
     limit: int,
     lease_seconds: int,
-) -> Claims:
-    """Claim runs for an agent, in one statement that no other claim can overlap."""
+) -> Claims | None:
+    """Claim runs for an agent, in one statement that no other claim can overlap; notes that the agent asked.
+
+    Null if the tenant has no such agent.
+    """
+    statement = next(text for wanted, text in _CLAIMS.items() if limit <= wanted)
     rows = await executor.fetch(
-        _SQL["claim"], tenant_id, agent_id, list(labels), before, limit, timedelta(seconds=lease_seconds)
+        statement, tenant_id, agent_id, list(labels), before, limit, timedelta(seconds=lease_seconds)
     )
+    if not rows[0]["agent_known"]:
+        return None
     claimed = [
         ClaimedFlowRun(*(row[name] for name in ClaimedFlowRun.__slots__)) for row in rows if row["id"] is not None
     ]
@@ -100,7 +112,7 @@ async def extend_claims(
 async def poll(
     executor: Executor, tenant_id: UUID, agent_id: UUID | None, labels: Sequence[str], before: datetime | None
 ) -> list[PolledRun]:
-    """Hand out up to 25 runs, earliest first."""
+    """Hand out up to 25 runs, earliest first; notes that the agent asked."""
     rows = await executor.fetch(_SQL["poll"], tenant_id, agent_id, list(labels), before)
     return [PolledRun(row["id"], row["lease_ended"]) for row in rows]
 

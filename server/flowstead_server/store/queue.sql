@@ -3,12 +3,16 @@
 -- A running flow run with a waiting task run is taken only if its process has given no sign of life for 40 seconds.
 --
 -- The limits inside are literals on purpose: with bind parameters PostgreSQL plans for a tenth of all waiting runs and
--- sorts them. The surplus over $5 keeps agents that ask at the same moment from seeing only rows that others hold.
+-- sorts them. The surplus over what is wanted keeps agents that ask at the same moment from seeing only rows that others
+-- hold; `store.queue` puts smaller literals for smaller claims.
 
 -- $1 tenant, $2 agent, $3 its labels, $4 start up to, $5 how many (at most 100), $6 lease
--- Always answers a row at least; the id is null in the row that carries only `seen` and `next_start_time`.
+-- Always answers a row at least; its id is null if nothing was claimed.
 -- name: claim
-with sets as materialized (
+with touched as (
+    update agent set last_queried = now() where tenant_id = $1 and id = $2::uuid returning id
+),
+sets as materialized (
     select id
     from label_set
     where tenant_id = $1
@@ -27,9 +31,10 @@ candidates as materialized (
             and (r.queue_time <= now() or r.state_start_time = r.queue_time)
             and (
                 r.state <> 'Running'
-                or not exists (
-                    select from flow_run_heartbeat h
-                    where h.flow_run_id = r.id and h.heartbeat > now() - interval '40 seconds'
+                or coalesce(
+                    (select h.heartbeat from flow_run_heartbeat h where h.flow_run_id = r.id)
+                    <= now() - interval '40 seconds',
+                    true
                 )
             )
         order by r.queue_time, r.id
@@ -57,7 +62,7 @@ moment as materialized (
 claimed as (
     update flow_run r
     set claim_token = gen_random_uuid(),
-        agent_id = $2::uuid,
+        agent_id = a.id,
         queue_time = greatest(m.now, r.state_start_time) + $6::interval,
         version = case when r.state = 'Running' then r.version else r.version + 1 end,
         state = case when r.state = 'Running' then r.state else 'Submitted' end,
@@ -75,7 +80,7 @@ claimed as (
                 end
             )
         end
-    from owned o, moment m
+    from owned o, moment m, touched a
     where r.id = o.id and m.locks > 0
     returning r.id, r.tenant_id, r.flow_id, r.name, r.version, r.state, r.state_timestamp, r.state_message,
         r.serialized_state, r.claim_token, r.queue_time, r.parameters, r.run_config, m.now,
@@ -93,6 +98,7 @@ heartbeats as (
     on conflict (flow_run_id) do update set heartbeat = excluded.heartbeat
 )
 select
+    exists (select from touched) as agent_known,
     (select count(*) from candidates) as seen,
     (
         select min(later.queue_time)
@@ -137,7 +143,10 @@ select id, now() + $3::interval from extended;
 -- For agents that poll: what is returned is kept from others for 15 seconds after its start, if the agent is known.
 -- $1 tenant, $2 agent (may be null), $3 labels, $4 start up to
 -- name: poll
-with sets as materialized (
+with touched as (
+    update agent set last_queried = now() where tenant_id = $1 and id = $2::uuid returning id
+),
+sets as materialized (
     select id
     from label_set
     where tenant_id = $1
@@ -156,9 +165,10 @@ candidates as materialized (
             and (r.queue_time <= now() or r.state_start_time = r.queue_time)
             and (
                 r.state <> 'Running'
-                or not exists (
-                    select from flow_run_heartbeat h
-                    where h.flow_run_id = r.id and h.heartbeat > now() - interval '40 seconds'
+                or coalesce(
+                    (select h.heartbeat from flow_run_heartbeat h where h.flow_run_id = r.id)
+                    <= now() - interval '40 seconds',
+                    true
                 )
             )
         order by r.queue_time, r.id
@@ -181,7 +191,7 @@ leased as (
     set queue_time = greatest(now(), p.queue_time) + interval '15 seconds'
     from picked p
     where r.id = p.id and p.state <> 'Submitted'
-        and exists (select from agent a where a.id = $2::uuid and a.tenant_id = $1)
+        and exists (select from touched)
 )
 select id, state = 'Submitted' as lease_ended from picked order by queue_time, id;
 

@@ -12,11 +12,13 @@ from flowstead_server.api.inputs.tenants import (
 )
 from flowstead_server.api.payloads import (
     AgentIdPayload,
+    ClaimedFlowRun,
     ClaimFlowRunsPayload,
     ExtendFlowRunClaimsPayload,
     RunsInQueuePayload,
 )
-from flowstead_server.orchestration import agents
+from flowstead_server.api.scalars import stored_json
+from flowstead_server.orchestration import agents, queue
 
 
 @strawberry.type
@@ -39,16 +41,55 @@ class AgentMutations:
         description="Ask, as a 1.x agent does, which flow runs may be started. Newer agents use `claim_flow_runs`."
     )
     async def get_runs_in_queue(self, info: Info, input_: Input[GetRunsInQueueInput]) -> RunsInQueuePayload | None:
-        raise NotImplementedError
+        """Hand out flow runs to an agent that polls."""
+        request = queue.GetRunsInQueue(before=input_.before, labels=input_.labels, tenant_id=input_.tenant_id)
+        run_ids = await queue.get_runs_in_queue(info.context.database, info.context.caller, request)
+        return RunsInQueuePayload(flow_run_ids=[str(run_id) for run_id in run_ids])
 
     @mutation(
         description="Take flow runs out of the queue and make them Submitted, so that no other agent can have them."
     )
     async def claim_flow_runs(self, info: Info, input_: Input[ClaimFlowRunsInput]) -> ClaimFlowRunsPayload | None:
-        raise NotImplementedError
+        """Claim flow runs."""
+        request = queue.ClaimFlowRuns(
+            agent_id=input_.agent_id,
+            labels=input_.labels,
+            limit=input_.limit,
+            before=input_.before,
+            lease_seconds=input_.lease_seconds,
+        )
+        claims = await queue.claim_flow_runs(info.context.database, info.context.caller, request)
+        return ClaimFlowRunsPayload(
+            flow_runs=[_claimed(run) for run in claims.flow_runs], next_start_time=claims.next_start_time
+        )
 
     @mutation(description="Keep claims while processes are being started.")
     async def extend_flow_run_claims(
         self, info: Info, input_: Input[ExtendFlowRunClaimsInput]
     ) -> ExtendFlowRunClaimsPayload | None:
-        raise NotImplementedError
+        """Extend claims."""
+        request = queue.ExtendFlowRunClaims(
+            agent_id=input_.agent_id,
+            claims=[(claim.flow_run_id, claim.claim_token) for claim in input_.claims],
+            lease_seconds=input_.lease_seconds,
+        )
+        extended = await queue.extend_flow_run_claims(info.context.database, info.context.caller, request)
+        return ExtendFlowRunClaimsPayload(lease_expires=extended.lease_expires, lost=extended.lost)
+
+
+def _claimed(run: queue.ClaimedFlowRun) -> ClaimedFlowRun:
+    return ClaimedFlowRun(
+        id=run.id,
+        name=run.name,
+        version=run.version,
+        claim_token=run.claim_token,
+        lease_expires=run.lease_expires,
+        start_time=run.start_time,
+        restart=run.restart,
+        parameters=stored_json(run.parameters),
+        run_config=stored_json(run.run_config),
+        flow_id=run.flow_id,
+        flow_name=run.flow_name,
+        storage=stored_json(run.storage),
+        core_version=run.core_version,
+    )
