@@ -37,10 +37,12 @@ def aggregate_sql(function: str, column: Column, row: str) -> str:
 
 
 def sort_keys(context: Context, table: Table, row: str, order_by: Any) -> list[tuple[str, str]]:
-    """Pairs of SQL expression and direction, in the order in which they were written."""
+    """Pairs of SQL expression and direction, in the order in which they were written; none for None."""
     keys: list[tuple[str, str]] = []
+    if order_by is None:
+        return keys
     for member in as_list(order_by):
-        keys += _member_keys(context, table, row, member or {})
+        keys += _member_keys(context, table, row, member)
     return keys
 
 

@@ -99,10 +99,12 @@ def _root(context: Context, nodes: list[FieldNode]) -> str:
 def _by_key(context: Context, table: Table, nodes: list[FieldNode]) -> str:
     row = _Row(context.alias())
     given = context.arguments_of(nodes[0])
-    matches = [
-        f"{column_sql(table.columns[key], row.alias)} = {context.bind(table.columns[key].scalar, given[key])}"
-        for key in table.primary_key
-    ]
+    matches = []
+    for key in table.primary_key:
+        if key not in given:
+            raise CompileError(f"{key} cannot be null.")
+        column = table.columns[key]
+        matches.append(f"{column_sql(column, row.alias)} = {context.bind(column.scalar, given[key])}")
     json = _object(context, table, row, nodes).sql()
     return f"SELECT {json} {source(table, row.alias, matches, row.joins)} LIMIT 1"
 

@@ -83,8 +83,15 @@ def with_defaults(definitions: tuple[VariableDefinitionNode, ...], given: Mappin
 
 
 def as_list(value: Any) -> list[Any]:
-    """GraphQL's list coercion: what is no list is a list of one."""
-    return list(value) if isinstance(value, list | tuple) else [value]
+    """GraphQL's list coercion: what is no list is a list of one.
+
+    Raises:
+        CompileError: a member is null. Validation sees that in documents; a variable with a default may still be null.
+    """
+    members = list(value) if isinstance(value, list | tuple) else [value]
+    if any(member is None for member in members):
+        raise CompileError("A list in the query has a member that is null.")
+    return members
 
 
 def as_int(value: Any) -> int:

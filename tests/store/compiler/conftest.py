@@ -28,9 +28,12 @@ class Asker:
     database: Database
     tenant_id: str = OURS
 
+    def context(self) -> RequestContext:
+        """The context of one request of the tenant."""
+        return RequestContext(self.database, Caller(UUID(self.tenant_id)), Hub(self.database.open_connection))
+
     async def _execute(self, text: str, variables: dict[str, Any] | None) -> Any:
-        context = RequestContext(self.database, Caller(UUID(self.tenant_id)), Hub(self.database.open_connection))
-        return await self.schema.execute(text, variable_values=variables, context_value=context)
+        return await self.schema.execute(text, variable_values=variables, context_value=self.context())
 
     async def ask(self, text: str, variables: dict[str, Any] | None = None) -> Any:
         """The data of an answer without errors."""

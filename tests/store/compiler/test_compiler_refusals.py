@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from compiler_world import our_rows
 
@@ -50,6 +51,30 @@ async def test_variables_of_the_wrong_type_are_refused_before_the_database(asker
     assert error.message == "Variable '$id' has invalid value: uuid is written as a string, not as 3."
     error = await asker.fail("query($id: uuid!) { flow_by_pk(id: $id) { id } }")
     assert "$id" in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "variable"),
+    [
+        ('query($v: uuid = "x") { flow(where: {id: {_in: [$v]}}) { id } }', "v"),
+        ('query($v: uuid = "x") { flow_by_pk(id: $v) { id } }', "v"),
+        ("query($v: flow_bool_exp = {}) { flow(where: {_or: [$v]}) { id } }", "v"),
+        ("query($v: flow_order_by = {}) { flow(order_by: [$v]) { id } }", "v"),
+        ("query($v: flow_select_column = id) { flow(distinct_on: [$v]) { id } }", "v"),
+    ],
+)
+async def test_null_where_a_default_let_validation_pass(asker: Any, text: str, variable: str) -> None:
+    error = await asker.fail(text, {variable: None})
+    assert "null" in error.message
+    assert error.original_error is None
+
+
+async def test_queries_of_a_websocket_are_answered_alike(asker: Any) -> None:
+    text = "{ flow(limit: 1) { __typename } hello }"
+    results = [result async for result in await asker.schema.stream(text, context_value=asker.context())]
+    assert [orjson.loads(orjson.dumps(result.data)) for result in results] == [
+        {"flow": [{"__typename": "flow"}], "hello": "👋"}
+    ]
 
 
 async def test_deep_and_wide_questions_are_refused_or_answered(asker: Any) -> None:
