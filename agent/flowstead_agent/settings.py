@@ -32,7 +32,7 @@ class AgentSettings:
     """how many runs may be claimed and wait for their start"""
     poll_seconds: float = 10.0
     """the time between two polls while a subscription says when there is work"""
-    lease_seconds: int = 30
+    lease_seconds: int = 15
     """how long a claim holds unless it is extended; an agent that died loses its unstarted runs after that"""
     stop_seconds: float = 5.0
     """how long each step of an orderly end may take"""

@@ -1,0 +1,232 @@
+"""A local agent against a real server: what it starts, what it reports, and what happens when one of the parts dies."""
+
+import os
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from agent_world import World, alive
+from postgres_fixtures import _new_database
+
+HELLO = """
+    import prefect
+    from prefect import Flow, Parameter, task
+
+    @task
+    def hello(name):
+        prefect.context.get("logger").info("Hello, %s!", name)
+
+    with Flow("hello") as flow:
+        hello(Parameter("name", default="world"))
+"""
+
+# Appends a line per execution, then waits until a file appears; both are named by parameters.
+WAITING = """
+    import os
+    import time
+    from pathlib import Path
+
+    import prefect
+    from prefect import Flow, Parameter, task
+
+    @task
+    def wait(path):
+        with open(path + ".started", "a") as file:
+            file.write(f"{os.getpid()}\\n")
+        print("printed by the process", flush=True)
+        prefect.context.get("logger").info("waiting")
+        deadline = time.monotonic() + 60
+        while not Path(path).exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    with Flow("waiting") as flow:
+        wait(Parameter("path"))
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, postgres, template_database):
+    databases = _new_database(postgres, template_database)
+    it = World(tmp_path_factory.mktemp("agent"), next(databases))
+    it.start_server()
+    yield it
+    it.close()
+    next(databases, None)
+
+
+@pytest.fixture(scope="module")
+def hello(world):
+    return world.register(HELLO, "hello")
+
+
+@pytest.fixture(scope="module")
+def waiting(world):
+    return world.register(WAITING, "waiting")
+
+
+@pytest.fixture
+def agents(world):
+    """Starts agents, which end with the test."""
+    yield world.start_agent
+    while world.agents:
+        world.agents.pop().stop()
+
+
+def started(path):
+    return [int(line) for line in Path(f"{path}.started").read_text().split()]
+
+
+def states(run):
+    return [entry["state"] for entry in run["states"]]
+
+
+def moment(text):
+    value = datetime.fromisoformat(text)
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def test_a_run_goes_from_created_to_success_and_its_log_tells(world, agents, hello):
+    agents()
+    run_id = world.create_run(hello, parameters={"name": "Marvin"})
+    run = world.wait_for_state(run_id)
+    assert states(run) == ["Scheduled", "Submitted", "Running", "Success"], run
+    messages = [(line["level"], line["name"], line["message"]) for line in run["logs"]]
+    assert ("INFO", "prefect.hello", "Hello, Marvin!") in messages
+    submitted = world.wait_for_log(run_id, "Submitted for execution: PID: ")
+    assert (submitted["level"], submitted["name"]) == ("INFO", "agent")
+
+
+def test_a_run_starts_at_its_time_and_not_before(world, agents, hello):
+    agents()
+    start = datetime.now(UTC) + timedelta(seconds=3)
+    run_id = world.create_run(hello, scheduled_start_time=start.isoformat())
+    run = world.wait_for_state(run_id)
+    at = {entry["state"]: moment(entry["timestamp"]) for entry in run["states"]}
+    assert at["Submitted"] < start
+    assert start <= at["Running"] < start + timedelta(seconds=2)
+
+
+def test_a_run_that_asks_for_another_interpreter_gets_one(world, agents, hello):
+    agents()
+    run_config = {"type": "LocalRun", "env": {"PYTHONHASHSEED": "7"}}
+    run = world.wait_for_state(world.create_run(hello, run_config=run_config))
+    assert run["state"] == "Success", run
+
+
+@pytest.mark.parametrize(
+    ("run_config", "reason"),
+    [
+        (
+            {"type": "LocalRun", "working_dir": "/no/such/place"},
+            "Flow run {id} has a nonexistent `working_dir` configured: /no/such/place",
+        ),
+        (
+            {"type": "KubernetesRun"},
+            "Flow run {id} has a `run_config` of type `KubernetesRun`, only `LocalRun` is supported",
+        ),
+    ],
+)
+def test_what_cannot_be_started_fails_with_the_reason(world, agents, hello, run_config, reason):
+    agents()
+    run_id = world.create_run(hello, run_config=run_config)
+    run = world.wait_for_state(run_id)
+    reason = reason.format(id=run_id)
+    assert (run["state"], run["state_message"]) == ("Failed", reason)
+    assert ("ERROR", reason) in [(line["level"], line["message"]) for line in run["logs"]]
+
+
+def test_a_process_that_is_killed_fails_the_run_with_its_last_output(world, agents, waiting, tmp_path):
+    agents()
+    path = tmp_path / "go"
+    run_id = world.create_run(waiting, parameters={"path": str(path)})
+    world.wait_for_log(run_id, "waiting")
+    (pid,) = started(path)
+    os.kill(pid, signal.SIGKILL)
+    run = world.wait_for_state(run_id, seconds=10)
+    assert run["state"] == "Failed"
+    assert f"(PID {pid}) was killed by SIGKILL" in run["state_message"]
+    line = world.wait_for_log(run_id, "The last of its output:")
+    assert line["level"] == "ERROR"
+    assert "printed by the process" in line["message"]
+
+
+def test_an_agent_that_is_stopped_hands_back_what_waits_and_leaves_alone_what_runs(world, agents, waiting, tmp_path):
+    agent = agents()
+    running, later = tmp_path / "running", tmp_path / "later"
+    running_id = world.create_run(waiting, parameters={"path": str(running)})
+    start = datetime.now(UTC) + timedelta(seconds=8)
+    later_id = world.create_run(waiting, parameters={"path": str(later)}, scheduled_start_time=start.isoformat())
+    world.wait_for_log(running_id, "waiting")
+    world.wait_for_state(later_id, {"Submitted"})
+    assert agent.stop() == 0
+    handed_back = world.run(later_id)
+    assert handed_back["state"] == "Scheduled", agent.text
+    assert "Handed back by agent 'agent'" in handed_back["state_message"]
+    (pid,) = started(running)
+    assert alive(pid)
+    running.touch()
+    later.touch()
+    assert world.wait_for_state(running_id)["state"] == "Success"
+    agents()
+    run = world.wait_for_state(later_id)
+    assert run["state"] == "Success"
+    assert len(started(later)) == 1
+
+
+def test_two_agents_start_every_run_once(world, agents, waiting, tmp_path):
+    first, second = agents(), agents()
+    (tmp_path / "go").touch()
+    paths = [tmp_path / str(number) for number in range(30)]
+    for path in paths:
+        path.touch()
+    run_ids = [world.create_run(waiting, parameters={"path": str(path)}) for path in paths]
+    runs = [world.wait_for_state(run_id, seconds=90) for run_id in run_ids]
+    assert {run["state"] for run in runs} == {"Success"}
+    assert {tuple(states(run)) for run in runs} == {("Scheduled", "Submitted", "Running", "Success")}
+    assert [len(started(path)) for path in paths] == [1] * 30
+    deployed = [sum("Completed deployment" in line for line in agent.lines) for agent in (first, second)]
+    assert sum(deployed) == 30
+
+
+def test_a_process_whose_run_was_taken_away_is_ended(world, agents, waiting, tmp_path):
+    agents()
+    path = tmp_path / "go"
+    run_id = world.create_run(waiting, parameters={"path": str(path)})
+    world.wait_for_log(run_id, "waiting")
+    (pid,) = started(path)
+    # a person restarts the run, although it runs: the process is not its owner any more
+    world.graphql(
+        """mutation($id: UUID!, $state: JSON!) {
+            set_flow_run_states(input: {states: [{flow_run_id: $id, state: $state}]}) { states { status } } }""",
+        id=run_id,
+        state={"type": "Scheduled", "message": "again"},
+    )
+    world.agents[0].wait_for("is not claimed by this agent any more; ending its process")
+    world.agents[0].wait_for(f"PID {pid} returned non-zero exit code")
+    path.touch()
+    assert world.wait_for_state(run_id)["state"] == "Success"
+    assert len(started(path)) == 2
+
+
+def test_an_agent_that_is_there_before_the_api_waits_and_goes_on(postgres, template_database, tmp_path):
+    databases = _new_database(postgres, template_database)
+    it = World(tmp_path, next(databases))
+    try:
+        agent = it.start_agent(wait=False)
+        agent.wait_for("Cannot reach the API at ")
+        it.start_server()
+        agent.wait_for("Waiting for flow runs")
+        flow_id = it.register(HELLO, "hello")
+        assert it.wait_for_state(it.create_run(flow_id))["state"] == "Success"
+        # and again, when the server is restarted under it
+        assert it.server.stop() == 0
+        agent.wait_for("Cannot reach the API at |ended the connection|broke")
+        it.start_server()
+        assert it.wait_for_state(it.create_run(flow_id))["state"] == "Success"
+        complaints = [line for line in agent.lines if " ERROR " in line]
+        assert len(complaints) == 2, agent.text
+        assert agent.stop() == 0
+    finally:
+        it.close()
+        next(databases, None)
