@@ -5,6 +5,7 @@ its log; how a run that was loaded ends does not concern the exit code.
 """
 
 import contextlib
+import importlib
 import signal
 import sys
 import threading
@@ -14,17 +15,42 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from prefect._generated import operations as ops
+from prefect.client import Client
 from prefect.configuration import config
+from prefect.engine.defaults import resolve_class
 from prefect.engine.state import Failed
 from prefect.exceptions import VersionLockMismatchSignal
+from prefect.serialization.storage import storage_from_dict
 from prefect.utilities.context import context as prefect_context
 from prefect.utilities.logging import LOG_MANAGER
+from prefect.utilities.secrets import Secret
 
 if TYPE_CHECKING:
-    from prefect.client import Client
     from prefect.core.flow import Flow
 
 __all__ = ["execute_flow_run"]
+
+# What nearly every flow needs.  Whoever forks processes to execute runs imports this module once, before them.
+for _module in (
+    "prefect.core.flow",
+    "prefect.engine.cloud.flow_runner",
+    "prefect.engine.results.local_result",
+    "prefect.engine.results.prefect_result",
+    "prefect.executors.local",
+    "prefect._generated.flow_runs",
+    "prefect._generated.logs",
+    "prefect._generated.task_runs",
+    "prefect.run_configs.base",
+    "prefect.run_configs.local",
+    "prefect.serialization.state",
+    "prefect.storage.local",
+    "prefect.storage.module",
+    "prefect.tasks.core.collections",
+    "prefect.tasks.core.operators",
+    "prefect.utilities.tasks",
+):
+    importlib.import_module(_module)
 
 _LOCAL_RUNNER = "prefect.engine.flow_runner.FlowRunner"
 _CLOUD_RUNNER = "prefect.engine.cloud.CloudFlowRunner"
@@ -37,9 +63,6 @@ def execute_flow_run() -> int:
     0 if the run was executed, however it ended; 1 if it was not found or could not be loaded, which is printed and
     reported.  Callable in a freshly forked process after `prefect.configuration.reload()`.
     """
-    from prefect._generated import operations as ops  # noqa: PLC0415 - kept out of `import prefect.engine`
-    from prefect.client import Client  # noqa: PLC0415 - as above
-
     flow_run_id = prefect_context.get("flow_run_id")
     if not flow_run_id:
         print("Not currently executing a flow within a Cloud context.")  # noqa: T201 - output of the command
@@ -67,17 +90,12 @@ def execute_flow_run() -> int:
 
 
 def _runner_class() -> Any:
-    from prefect.engine.defaults import resolve_class  # noqa: PLC0415 - kept beside its only use
-
     configured = config.engine.flow_runner.default_class
     # A process that executes a run of the API always reports to it.
     return resolve_class(_CLOUD_RUNNER if configured == _LOCAL_RUNNER else configured, _CLOUD_RUNNER)
 
 
 def _load(flow_name: str, description: Any) -> "Flow":
-    from prefect.serialization.storage import storage_from_dict  # noqa: PLC0415 - kept beside its only use
-    from prefect.utilities.secrets import Secret  # noqa: PLC0415 - as above
-
     if not description:
         raise ValueError(f"The flow {flow_name!r} was registered without a storage to load it from.")
     storage = storage_from_dict(description)
