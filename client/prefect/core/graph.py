@@ -168,6 +168,10 @@ class Graph:
         answer: T = self._answers[key]
         return answer
 
+    def forget_answers(self) -> None:
+        """Compute every answer anew, after the public containers were changed directly."""
+        self._answers.clear()
+
     def _require(self, task: Task) -> None:
         if task not in self.tasks:
             raise ValueError(f"Task {task} was not found in Flow {self}")

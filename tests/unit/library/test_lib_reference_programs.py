@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 import prefect
-from prefect import Flow, Parameter, Task, flatten, tags, task, unmapped
+from prefect import Flow, Parameter, Task, apply_map, case, flatten, resource_manager, tags, task, unmapped
 from prefect.engine import signals
 from prefect.engine.results import LocalResult
 from prefect.engine.state import Resume, Success
-from prefect.tasks.control_flow import FilterTask
+from prefect.tasks.control_flow import FilterTask, merge
 from prefect.triggers import all_finished
 
 
@@ -339,3 +339,52 @@ def test_g20_errors_raised_to_the_caller():
         Task(max_retries=1)
     with pytest.raises(ValueError, match=r"^A name must be provided for the flow\.$"):
         Flow("")
+
+
+def test_g8_case_and_merge():
+    with Flow("g8") as f:
+        cond = ident("b")
+        with case(cond, "a"):
+            a = ident("A")
+        with case(cond, "b"):
+            b = ident("B")
+        out = merge(a, b)
+    s = f.run()
+    assert s.result[out].result == "B"
+    assert s.result[a].is_skipped()
+    assert sorted(v for v in f.slugs.values() if v.startswith("case")) == ["case(a)-1", "case(b)-1"]
+
+
+def test_g9_apply_map_with_case_inside():
+    def bump_even(x):
+        with case(ident(x), 2):
+            y = add(x)
+        return merge(y, x)
+
+    with Flow("g9") as f:
+        out = apply_map(bump_even, [1, 2, 3])
+    assert f.run().result[out].result == [1, 3, 3]
+
+
+def test_g10_resource_manager():
+    log = []
+
+    @resource_manager
+    class RM:
+        def __init__(self, n):
+            self.n = n
+
+        def setup(self):
+            log.append("setup")
+            return self.n
+
+        def cleanup(self, r):
+            log.append(("cleanup", r))
+
+    with Flow("g10") as f, RM(7) as res:
+        u = ident(res)
+        bad = fail(upstream_tasks=[u])
+    s = f.run()
+    assert log == ["setup", ("cleanup", 7)]
+    assert s.is_failed()
+    assert f.reference_tasks() == {bad}
