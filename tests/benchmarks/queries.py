@@ -14,7 +14,7 @@ from stack import Stack
 
 ROUNDS = 40
 QUERY = """query {
-  flow_run(order_by: {created: desc}, limit: 1000) {
+  flow_run(order_by: [{created: desc}, {id: desc}], limit: 1000) {
     id name state state_message version created scheduled_start_time start_time parameters labels
     flow { id name version }
   }
@@ -26,7 +26,7 @@ select coalesce(json_agg(json_build_object(
     'parameters', r.parameters, 'labels', r.labels,
     'flow', json_build_object('id', f.id, 'name', f.name, 'version', f.version)
 )), '[]')::text
-from (select * from flow_run order by created desc limit 1000) r join flow f on f.id = r.flow_id
+from (select * from flow_run order by created desc, id desc limit 1000) r join flow f on f.id = r.flow_id
 """
 
 
