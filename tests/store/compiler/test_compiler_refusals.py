@@ -1,10 +1,14 @@
 """What cannot be answered is refused with one sentence, before or by the database."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 from compiler_world import our_rows
+
+from flowstead_server.db import Database
+from flowstead_server.domain.errors import ApiUnavailableError
 
 RUNS = our_rows("flow_run")
 
@@ -67,6 +71,22 @@ async def test_null_where_a_default_let_validation_pass(asker: Any, text: str, v
     error = await asker.fail(text, {variable: None})
     assert "null" in error.message
     assert error.original_error is None
+
+
+async def test_a_lost_database_is_an_error_that_may_be_tried_again(asker: Any, world_dsn: str) -> None:
+    database = await Database.connect(world_dsn, max_connections=2)
+    await database.close()
+    error = await replace(asker, database=database).fail("{ flow { id } }")
+    assert isinstance(error.original_error, ApiUnavailableError)
+    assert error.original_error.retryable
+
+
+async def test_a_slow_question_is_stopped(asker: Any, world_dsn: str) -> None:
+    async with await Database.connect(world_dsn, max_connections=2, statement_timeout=0.2) as database:
+        runs = "flow_runs { task_runs { logs { id } flow_run { id } } }"
+        many = " ".join(f"a{number}: {runs}" for number in range(400))
+        error = await replace(asker, database=database).fail(f"{{ flow {{ {many} }} }}")
+        assert isinstance(error.original_error, ApiUnavailableError)
 
 
 async def test_queries_of_a_websocket_are_answered_alike(asker: Any) -> None:

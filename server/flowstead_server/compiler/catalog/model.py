@@ -192,13 +192,16 @@ def to_many(name: str, target: str, remote: str, description: str) -> Relationsh
 
 
 def logs_of(noun: str, remote: str) -> Relationship:
-    """The log lines of a run: none is older than the run, which lets PostgreSQL skip the older day partitions."""
+    """The log lines of a run: none is older than the run, which lets PostgreSQL skip the older day partitions.
+
+    The hour allows for a clock that was set back between the two.
+    """
     return Relationship(
         "logs",
         "log",
         (("id", remote),),
         f"Log lines of the {noun}.",
         is_array=True,
-        condition="{related}.created >= {row}.created",
+        condition="{related}.created >= {row}.created - interval '1 hour'",
         condition_columns=("created",),
     )
