@@ -82,7 +82,7 @@ async def test_a_lost_database_is_an_error_that_may_be_tried_again(asker: Any, w
 
 
 async def test_a_slow_question_is_stopped(asker: Any, world_dsn: str) -> None:
-    async with await Database.connect(world_dsn, max_connections=2, statement_timeout=0.2) as database:
+    async with await Database.connect(world_dsn, max_connections=2, statement_timeout=0.05) as database:
         runs = "flow_runs { task_runs { logs { id } flow_run { id } } }"
         many = " ".join(f"a{number}: {runs}" for number in range(400))
         error = await replace(asker, database=database).fail(f"{{ flow {{ {many} }} }}")
