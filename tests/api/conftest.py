@@ -121,6 +121,7 @@ async def serving(application: WebApplication) -> AsyncIterator[str]:
         access_log=False,
         lifespan="off",
         ws="websockets-sansio",
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)

@@ -2,10 +2,12 @@
 
 Strawberry speaks the protocol; this module says who the caller is and keeps connections bounded. Results are produced
 only as fast as the client reads them, so a slow reader costs one page of memory. A client that reads nothing for
-`SLOW_READER_SECONDS` is told so with close code `SLOW_READER_CODE` and let go: it continues from its last cursor.
+`SLOW_READER_SECONDS` is told so with close code `SLOW_READER_CODE` and let go: it continues from its last cursor. One
+that does not even answer pings is dropped by the web server.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -19,12 +21,14 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
-from strawberry.types.unset import UNSET, UnsetType
+from strawberry.types.unset import UnsetType
 
 from flowstead_server.api.context import RequestContext
 from flowstead_server.api.schema import ApiSchema
 from flowstead_server.web.callers import headers_of_connection
 from flowstead_server.web.requests import BadRequest, read_headers
+
+logger = logging.getLogger(__name__)
 
 SLOW_READER_SECONDS = 30.0
 SLOW_READER_CODE = 4413
@@ -40,6 +44,7 @@ class _BoundedAdapter(ASGIWebSocketAdapter):
             async with asyncio.timeout(SLOW_READER_SECONDS):
                 await super().send_json(message)
         except TimeoutError:
+            logger.info("A client reads too slowly; its connection is closed")
             with suppress(TimeoutError):
                 async with asyncio.timeout(SLOW_READER_SECONDS):
                     await self.close(SLOW_READER_CODE, _SLOW_READER_REASON)
