@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_a_run_starts_at_its_time_and_not_before(world, agents, hello):
 def test_a_run_that_asks_for_another_interpreter_gets_one(world, agents, hello):
     agents()
     run_config = {"type": "LocalRun", "env": {"PYTHONHASHSEED": "7"}}
-    run = world.wait_for_state(world.create_run(hello, run_config=run_config))
+    run = world.wait_for_state(world.create_run(hello, run_config=run_config, labels=[socket.gethostname()]))
     assert run["state"] == "Success", run
 
 
@@ -129,7 +130,7 @@ def test_a_run_that_asks_for_another_interpreter_gets_one(world, agents, hello):
 )
 def test_what_cannot_be_started_fails_with_the_reason(world, agents, hello, run_config, reason):
     agents()
-    run_id = world.create_run(hello, run_config=run_config)
+    run_id = world.create_run(hello, run_config=run_config, labels=[socket.gethostname()])
     run = world.wait_for_state(run_id)
     reason = reason.format(id=run_id)
     assert (run["state"], run["state_message"]) == ("Failed", reason)
@@ -204,9 +205,8 @@ def test_a_process_whose_run_was_taken_away_is_ended(world, agents, waiting, tmp
     )
     world.agents[0].wait_for("is not claimed by this agent any more; ending its process")
     world.agents[0].wait_for(f"PID {pid} returned non-zero exit code")
-    path.touch()
-    assert world.wait_for_state(run_id)["state"] == "Success"
-    assert len(started(path)) == 2
+    assert not alive(pid)
+    world.wait_for_log(run_id, f"PID: {world.agents[0].wait_for(rf'process PID (?!{pid}$)([0-9]+)$')[1]}")
 
 
 def test_an_agent_that_is_there_before_the_api_waits_and_goes_on(postgres, template_database, tmp_path):
