@@ -13,7 +13,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from flowstead_cli.errors import CliError
-from flowstead_cli.processes import ChildProcess, ServerProcess, descendants, stop_orphans
+from flowstead_cli.processes import (
+    ChildProcess,
+    ServerProcess,
+    deferred_signals,
+    descendants,
+    stop_orphans,
+    undisturbed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +48,7 @@ class DemoStack:
         self._home = Path()
         self._server: ServerProcess | None = None
         self._agent: ChildProcess | None = None
+        self._command: ChildProcess | None = None
         self.url = ""
         self.env: Mapping[str, str] = {}
 
@@ -61,7 +69,8 @@ class DemoStack:
         try:
             if self._kept is None:
                 # A short name: PostgreSQL's socket lives below, and the path of a socket has a limit.
-                self._home = Path(tempfile.mkdtemp(prefix="flowstead-"))
+                with deferred_signals():
+                    self._home = Path(tempfile.mkdtemp(prefix="flowstead-"))
                 # The embedded PostgreSQL may run as another user, which must be able to reach its directory.
                 self._home.chmod(0o755)
             else:
@@ -69,7 +78,8 @@ class DemoStack:
                 self._home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CliError(f"Cannot use the directory '{error.filename}' for the demo: {error.strerror}.") from None
-        self._server = self._start_server()
+        with deferred_signals():
+            self._server = self._start_server()
         ready = self._server.wait_until_ready()
         if ready is None:
             raise CliError(f"The server did not start. It said:\n{self._tail('server.log')}")
@@ -95,14 +105,16 @@ class DemoStack:
 
     def start_agent(self) -> None:
         """Start the agent; it needs a moment to be there, and finds the runs that wait for it."""
-        with (self._home / "agent.log").open("wb") as output:
+        with (self._home / "agent.log").open("wb") as output, deferred_signals():
             self._agent = ChildProcess(
                 "prefect", ["agent", "local", "start", "--name", _AGENT_NAME], env=self.env, output=output
             )
 
     def command(self, *arguments: str) -> ChildProcess:
         """Start a `prefect` command against this server; it prints in this terminal, but asks nothing."""
-        return ChildProcess("prefect", arguments, env=self.env)
+        with deferred_signals():
+            self._command = ChildProcess("prefect", arguments, env=self.env)
+        return self._command
 
     def check(self) -> None:
         """Check that server and agent are there.
@@ -122,15 +134,15 @@ class DemoStack:
         return "\n".join(f"  {line}" for line in lines[-_LOG_TAIL:]) or "  (nothing)"
 
     def _stop(self) -> None:
-        if self._agent is not None:
+        with undisturbed():
+            if self._command is not None:
+                self._command.stop()
             # An agent leaves its flow runs to themselves when it is stopped; the demo must not.
-            orphans = descendants(self._agent.pid)
-            self._agent.stop()
-            stop_orphans(orphans)
-        if self._server is not None:
-            orphans = descendants(self._server.pid)
-            self._server.stop()
-            stop_orphans(orphans)
-        if self._kept is None and self._home != Path():
-            with contextlib.suppress(OSError):
-                shutil.rmtree(self._home)
+            for process in (self._agent, self._server):
+                if process is not None:
+                    orphans = descendants(process.pid)
+                    process.stop()
+                    stop_orphans(orphans)
+            if self._kept is None and self._home != Path():
+                with contextlib.suppress(OSError):
+                    shutil.rmtree(self._home)

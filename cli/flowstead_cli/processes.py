@@ -21,12 +21,15 @@ __all__ = [
     "ChildProcess",
     "ServerProcess",
     "TerminationRequested",
+    "deferred_signals",
     "descendants",
     "raise_on_termination",
     "stop_orphans",
+    "undisturbed",
 ]
 
 _STOP_TIMEOUT = 15.0
+_STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class TerminationRequested(KeyboardInterrupt):
@@ -40,25 +43,40 @@ def raise_on_termination() -> Iterator[None]:
     def request(_number: int, _frame: FrameType | None) -> None:
         raise TerminationRequested
 
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), request) for name in names}
+    before = {number: signal.signal(number, request) for number in _STOP_SIGNALS if number != signal.SIGINT}
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    # A second Ctrl-C while children are being stopped would leave them behind.
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), signal.SIG_IGN) for name in names}
+def _handled_by(handler: Any) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in _STOP_SIGNALS}
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def undisturbed() -> contextlib.AbstractContextManager[None]:
+    """Ignore Ctrl-C and the like inside the block: what stops children must not stop half-way."""
+    return _handled_by(signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def deferred_signals() -> Iterator[None]:
+    """Let Ctrl-C and the like wait until the end of the block: a child must be known before anybody stops it.
+
+    Not by masking them, because a child would inherit the mask.
+    """
+    received: list[int] = []
+    with _handled_by(lambda number, _frame: received.append(number)):
+        yield
+    for number in received[:1]:
+        signal.raise_signal(number)
 
 
 class ChildProcess:
@@ -120,7 +138,7 @@ class ChildProcess:
 
     def stop(self, timeout: float = _STOP_TIMEOUT) -> int:
         """Ask the process to end, kill its whole session if it does not within `timeout` seconds; return its code."""
-        with _undisturbed():
+        with undisturbed():
             if self._process.poll() is None:
                 self._process.terminate()
                 try:
@@ -203,7 +221,7 @@ def stop_orphans(processes: "Sequence[psutil.Process]", timeout: float = 5.0) ->
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 act(process)
 
-    with _undisturbed():
+    with undisturbed():
         each(processes, psutil.Process.terminate)
         _, alive = psutil.wait_procs(processes, timeout=timeout)
         each(alive, psutil.Process.kill)

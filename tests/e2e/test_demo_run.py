@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 
@@ -27,9 +28,12 @@ def processes_with(text):
 
 
 @pytest.fixture
-def demo(tmp_path):
-    """Start a demo that uses the test's directory for temporary files; return the process."""
+def demo():
+    """Return a function that starts a demo with a directory for temporary files that nothing else uses."""
     started = []
+    # Not pytest's: its long name would leave no room for the name of PostgreSQL's socket.
+    folder = Path(tempfile.mkdtemp(prefix="demo-"))
+    folder.chmod(0o755)
 
     def start(*arguments):
         process = subprocess.Popen(
@@ -37,7 +41,7 @@ def demo(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "TMPDIR": str(tmp_path)},
+            env={**os.environ, "TMPDIR": str(folder)},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -49,8 +53,9 @@ def demo(tmp_path):
         if process.poll() is None:
             process.terminate()
         process.communicate(timeout=60)
-    assert processes_with(str(tmp_path)) == []
-    assert list(tmp_path.iterdir()) == []
+    assert processes_with(str(folder)) == []
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
 
 
 def test_the_demo_runs_a_flow_and_ends_with_its_exit_code(demo):

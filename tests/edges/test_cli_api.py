@@ -143,7 +143,7 @@ class Cli:
 
     def register(self, project, name, text):
         self("create", "project", project)
-        done = self("register", "--project", project, "-p", self.write(name, text))
+        done = self("register", "--project", project, "-p", self.write(name, text), "--force")
         return re.search(r"ID: (\S+)", done.stdout)[1]
 
 

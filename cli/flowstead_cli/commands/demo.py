@@ -43,7 +43,7 @@ def run(options: Options) -> int:
         CliError: something could not be started, or ended unexpectedly.
     """
     from flowstead_cli.demo_stack import DemoStack
-    from flowstead_cli.processes import raise_on_termination
+    from flowstead_cli.processes import raise_on_termination, undisturbed
 
     stack = DemoStack(data_dir=options.data_dir, port=options.port)
     with raise_on_termination():
@@ -56,7 +56,7 @@ def run(options: Options) -> int:
                     _say_what_next(stack)
                     _wait(stack)
             finally:
-                with step("Stopping the agent, the server and its PostgreSQL..."):
+                with undisturbed(), step("Stopping the agent, the server and its PostgreSQL..."):
                     stack.__exit__(None, None, None)
         except KeyboardInterrupt:
             return 130 if options.exit_after_run else 0
@@ -78,9 +78,8 @@ def _command(
 ) -> int:
     say(f"\n$ prefect {' '.join(shown or arguments)}", GREEN)
     process = stack.command(*arguments)
-    with process:
-        while (code := process.wait_for(_POLL)) is None:
-            stack.check()
+    while (code := process.wait_for(_POLL)) is None:
+        stack.check()
     if code != 0 and must_succeed:
         raise CliError(f"`prefect {arguments[0]}` failed with exit code {code}, so the demo cannot go on.")
     return code

@@ -5,6 +5,7 @@ code.  What stops the server from starting (a port in use, an unwritable directo
 server's own sentence on standard error.
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,11 +59,13 @@ def run(options: StartOptions) -> int:
     Raises:
         CliError: options contradict each other.
     """
-    from flowstead_cli.processes import ServerProcess, raise_on_termination
+    from flowstead_cli.processes import ServerProcess, deferred_signals, raise_on_termination
 
     if options.data_dir is not None and options.postgres_url is not None:
         raise CliError("--data-dir is for the embedded PostgreSQL; it cannot be combined with --postgres-url.")
-    with raise_on_termination(), ServerProcess(server_arguments(options)) as server:
+    with raise_on_termination(), ExitStack() as stack:
+        with deferred_signals():
+            server = stack.enter_context(ServerProcess(server_arguments(options)))
         try:
             ready = server.wait_until_ready()
         except KeyboardInterrupt:
