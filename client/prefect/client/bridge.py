@@ -62,6 +62,7 @@ class _Bridge:
         try:
             self.loop.run_forever()
         finally:
+            self.loop.run_until_complete(_cancel_others())
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
 
@@ -83,6 +84,14 @@ class _Closer:
 
     def __init__(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self.close = close
+
+
+async def _cancel_others() -> None:
+    """Cancel what callers, who are gone, were still waiting for."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def closed() -> bool:

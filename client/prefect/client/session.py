@@ -167,7 +167,8 @@ class AsyncSession:
 
         Raises `SubscriptionLost` if the connection breaks and `SubscriptionsUnavailable` if there are no websockets.
         """
-        from prefect.client.transport import PreparedRequest, stream  # noqa: PLC0415 - imports gql, which takes a while
+        from prefect.client.streams import stream  # noqa: PLC0415 - imports gql, which takes a while
+        from prefect.client.transport import PreparedRequest  # noqa: PLC0415 - as above
 
         prepared = PreparedRequest(request.document, request.name, request.variables)
         everything = self.endpoint.headers({**self._headers, **(headers or {})})

@@ -1,28 +1,21 @@
-"""One HTTP exchange, one websocket stream: gql's transports, with their failures sorted.
+"""One exchange over HTTP: gql's transport, with its failures sorted.
 
 This module imports gql, graphql and httpx (about 0.2 s), so sessions import it when the first request is sent.  It
 retries nothing.  Failures are `TransientError` if another attempt may help, else a `ClientError` (or
 `VersionLockMismatchSignal`) that says it in a sentence.
 """
 
-import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from typing import Any
 
 from gql import GraphQLRequest
 from gql.transport.exceptions import (
     TransportConnectionFailed,
-    TransportError,
     TransportProtocolError,
-    TransportQueryError,
-    TransportServerError,
 )
 from gql.transport.httpx import HTTPXAsyncTransport
-from gql.transport.websockets import WebsocketsTransport
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from prefect.client.encoding import dumps, loads
 from prefect.client.endpoint import Endpoint
@@ -30,9 +23,6 @@ from prefect.client.errors import (
     ApiError,
     ApiUnreachable,
     MalformedAnswerError,
-    SubscriptionLost,
-    SubscriptionsUnavailable,
-    error_from_answer,
 )
 from prefect.client.retries import TransientError
 from prefect.exceptions import AuthorizationError, ClientError
@@ -42,14 +32,12 @@ try:  # gql prefers the successor of httpx where it is installed
 except ModuleNotFoundError:
     import httpx
 
-__all__ = ["HttpExchange", "PreparedRequest", "stream"]
+__all__ = ["HttpExchange", "PreparedRequest", "system_reason"]
 
-_RETRYABLE = frozenset({500, 502, 503, 504})
+RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
 _BAD_REQUEST = 400
-_TOO_MANY = 429
+TOO_MANY_REQUESTS = 429
 _TOO_LARGE = 413
-_MAX_PAGE = 256 * 2**20
-_CLOSE_UNAUTHORIZED = frozenset({4401, 4403})
 
 
 class PreparedRequest(GraphQLRequest):
@@ -154,22 +142,22 @@ class HttpExchange:
         if isinstance(cause, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)):
             return ClientError(f"The request to {self._endpoint.url} cannot be sent: {cause}")
         if isinstance(cause, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
-            reason = "no connection in time" if isinstance(cause, httpx.TimeoutException) else _why(cause)
+            reason = "no connection in time" if isinstance(cause, httpx.TimeoutException) else system_reason(cause)
             return TransientError(self._unreachable(reason), sent=False)
         if isinstance(cause, httpx.TimeoutException):
             return TransientError(self._unreachable(f"no answer within {self._endpoint.timeout:g} s"))
         if isinstance(cause, httpx.TransportError):
-            return TransientError(self._unreachable(_why(cause)))
+            return TransientError(self._unreachable(system_reason(cause)))
         if isinstance(cause, Exception):
             return cause  # a mistake in the program, such as a header that is no string
         return ClientError(str(cause))
 
     def _sorted_status(self, cause: _HttpStatusError, request: PreparedRequest) -> Exception:
         url, setting, status = self._endpoint.url, self._endpoint.setting, cause.status
-        if status == _TOO_MANY:
+        if status == TOO_MANY_REQUESTS:
             error = ClientError(f"The API at {url} limits the rate of requests; try again later.")
             return TransientError(error, rate_limited=True, retry_after=cause.retry_after)
-        if status in _RETRYABLE:
+        if status in RETRYABLE_STATUS:
             words = f": {cause.errors[0].get('message')}" if cause.errors else ""
             return TransientError(
                 self._unreachable(f"it answers with HTTP status {status}{words}"), retry_after=cause.retry_after
@@ -187,7 +175,7 @@ class HttpExchange:
         )
 
 
-def _why(cause: BaseException) -> str:
+def system_reason(cause: BaseException) -> str:
     """Return the reason in the operating system's words, which httpx hides behind "All connection attempts failed"."""
     seen: BaseException | None = cause
     while seen is not None:
@@ -196,61 +184,3 @@ def _why(cause: BaseException) -> str:
             return words[:1].lower() + words[1:]
         seen = seen.__cause__ or seen.__context__
     return str(cause) or type(cause).__name__
-
-
-async def stream(
-    endpoint: Endpoint, request: PreparedRequest, headers: Mapping[str, str]
-) -> AsyncGenerator[Mapping[str, Any], None]:
-    """Yield the `data` of every event of a subscription, over a websocket of its own, until the API completes it.
-
-    Raises `SubscriptionsUnavailable` if there are no websockets, `SubscriptionLost` if the connection breaks,
-    `ApiUnreachable`, or what the API's errors mean.
-    """
-    transport = WebsocketsTransport(
-        endpoint.websocket_url,
-        headers=dict(headers),
-        subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
-        connect_timeout=endpoint.timeout,
-        ack_timeout=endpoint.timeout,
-        close_timeout=1,
-        connect_args={"max_size": _MAX_PAGE, "ping_interval": 15, "ping_timeout": 15, "close_timeout": 1},
-    )
-    try:
-        await transport.connect()
-    except (TransportError, TimeoutError) as failure:
-        raise _sorted_stream(endpoint, failure) from failure
-    try:
-        async with aclosing(transport.subscribe(request.simplified())) as results:
-            async for result in results:
-                if result.errors:
-                    raise error_from_answer(result.errors)
-                yield result.data or {}
-    except TransportError as failure:
-        raise _sorted_stream(endpoint, failure) from failure
-    finally:
-        # The consumer may be gone already: closing must not wait for longer than the transport's own limits.
-        await asyncio.shield(transport.close())
-
-
-def _sorted_stream(endpoint: Endpoint, failure: BaseException) -> BaseException:  # noqa: PLR0911 - a table of cases
-    if isinstance(failure, TransportQueryError):
-        return error_from_answer(failure.errors or [str(failure)])
-    cause = failure.__cause__
-    if isinstance(cause, InvalidStatus):
-        status = cause.response.status_code
-        if status not in _RETRYABLE and status != _TOO_MANY:
-            return SubscriptionsUnavailable(
-                f"The API at {endpoint.url} does not accept websockets (HTTP status {status})."
-            )
-        return SubscriptionLost(f"The API at {endpoint.url} answers with HTTP status {status}.")
-    if isinstance(cause, InvalidHandshake) or isinstance(failure, TransportProtocolError):
-        return SubscriptionsUnavailable(f"The API at {endpoint.url} does not accept websockets ({cause or failure}).")
-    if isinstance(cause, ConnectionClosed) and cause.rcvd and cause.rcvd.code in _CLOSE_UNAUTHORIZED:
-        return AuthorizationError(f"The API at {endpoint.url} refuses the subscription: {cause.rcvd.reason}.")
-    if isinstance(cause, OSError):
-        return ApiUnreachable(endpoint.url, _why(cause), endpoint.setting)
-    if isinstance(failure, TimeoutError) or isinstance(cause, TimeoutError):
-        return ApiUnreachable(endpoint.url, "no connection in time", endpoint.setting)
-    if isinstance(failure, TransportServerError):
-        return SubscriptionLost(f"The API at {endpoint.url} ended the connection: {failure}.")
-    return SubscriptionLost(f"The connection to {endpoint.url} broke: {cause or failure}.")

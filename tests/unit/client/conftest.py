@@ -20,8 +20,9 @@ Answer = Response | dict[str, Any] | Callable[[dict[str, Any]], Any]
 class ScriptedApi:
     """Answers requests from `answers` in order, repeating the last; streams `streams` in order, one per connection.
 
-    A stream is a list of payloads for the subscription; an int in it closes the connection with that code, and
-    "refuse" as a stream refuses the websocket.  Whatever arrived is in `requests` and `subscriptions`.
+    A stream is a list of payloads for the subscription: an int in it closes the connection with that code, "hold" waits
+    for the client to go.  "refuse" as a stream refuses the websocket.  Whatever arrived is in `requests` and
+    `subscriptions`.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class ScriptedApi:
         self.requests: list[tuple[dict[str, str], dict[str, Any]]] = []
         self.subscriptions: list[tuple[dict[str, str], dict[str, Any]]] = []
         self.connections: set[Any] = set()
+        self.all_sent = threading.Event()
 
     async def post(self, request: Request) -> Response:
         body = json.loads(await request.body())
@@ -56,11 +58,15 @@ class ScriptedApi:
             started = await socket.receive_json()
             self.subscriptions.append((dict(socket.headers), started["payload"]))
             for item in stream:
+                if item == "hold":
+                    await socket.receive()
+                    return
                 if isinstance(item, int):
                     await socket.close(item)
                     return
                 kind = "error" if isinstance(item, list) else "next"
                 await socket.send_json({"id": started["id"], "type": kind, "payload": item})
+            self.all_sent.set()
             await socket.send_json({"id": started["id"], "type": "complete"})
             await socket.receive()
         except WebSocketDisconnect:

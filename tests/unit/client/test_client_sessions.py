@@ -1,9 +1,11 @@
 """Sessions against a real server on a socket: what is sent, what comes back, and what happens when things go wrong."""
 
+import asyncio
 import json
 import logging
 import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -310,6 +312,54 @@ def test_exit_is_quiet_and_late_handlers_can_still_send(api):
     assert noise == []
 
 
+def test_exit_in_the_middle_of_a_stream_is_quiet(api):
+    api.streams = [[{"data": {"runs_ready": HINT}}, "hold"]]
+    program = (
+        "import threading\n"
+        "from prefect.client.session import Session\n"
+        "from prefect._generated import operations as ops\n"
+        f"session = Session({api.url!r})\n"
+        "first = threading.Event()\n"
+        "def read():\n"
+        "    for hint in session.subscribe(ops.runs_ready()):\n"
+        "        first.set()\n"
+        "threading.Thread(target=read, daemon=True).start()\n"
+        "print(first.wait(20))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "True\n"
+    assert "Task was destroyed" not in done.stderr
+    assert "ResourceWarning" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent to a process")
+def test_ctrl_c_ends_a_request_at_once():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        program = (
+            "from prefect.client.session import Session\n"
+            "from prefect._generated import operations as ops\n"
+            "try:\n"
+            f"    Session('http://127.0.0.1:{server.getsockname()[1]}').execute(ops.hello())\n"
+            "except KeyboardInterrupt:\n"
+            "    print('interrupted')\n"
+        )
+        child = subprocess.Popen(
+            [sys.executable, "-X", "dev", "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=20)
+    assert out == "interrupted\n"
+    assert "never retrieved" not in err
+    assert "Task was destroyed" not in err
+
+
 def test_importing_sessions_loads_no_graphql_library():
     program = (
         "import sys, prefect.client.session, prefect.client.client, prefect._generated.operations\n"
@@ -358,6 +408,17 @@ async def test_subscription_to_nobody(dead_url):
         with pytest.raises(ApiUnreachable, match="connection refused"):
             async for _ in session.subscribe(ops.runs_ready()):
                 pass
+
+
+async def test_a_slow_reader_slows_the_api_down(api):
+    wide = {"data": {"runs_ready": HINT}, "extensions": {"padding": "x" * 2**20}}
+    api.streams = [[wide] * 64]
+    async with AsyncSession(api.url) as session:
+        hints = session.subscribe(ops.runs_ready())
+        await anext(hints)
+        assert not await asyncio.to_thread(api.all_sent.wait, 0.5)
+        assert len([hint async for hint in hints]) == 63
+        assert await asyncio.to_thread(api.all_sent.wait, 10)
 
 
 def test_synchronous_subscription_can_be_left_early(api):
