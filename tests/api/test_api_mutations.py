@@ -50,7 +50,7 @@ async def set_state(api: Any, run_id: str, state: dict[str, Any], **members: Any
 async def test_the_worked_exchange_of_a_1x_client(api: Any) -> None:
     flow_id = await new_flow(api, serialized_flow(parameters=[serialized_parameter("a", default=7)]))
     body = {
-        "query": "mutation($input: create_flow_run_input!) {\n    create_flow_run(input: $input) {\n        id\n    }\n}",
+        "query": "mutation($input: create_flow_run_input!) {\n    create_flow_run(input: $input) {\n id\n }\n}",
         "variables": json.dumps(
             {"input": {"flow_id": flow_id, "idempotency_key": uuid4().hex, "parameters": {"a": 1}, "context": {}}}
         ),
