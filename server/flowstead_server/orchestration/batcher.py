@@ -55,7 +55,8 @@ class Batcher(Generic[Item, Answer]):
     def _enqueue(self, item: Item) -> asyncio.Future[Answer]:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._workers) < self._max_in_flight:
+        # a worker that has ended is still in the set when the callers it answered go on
+        if sum(not worker.done() for worker in self._workers) < self._max_in_flight:
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
