@@ -253,6 +253,8 @@ def _web_config(application: WebApplication, settings: Settings) -> uvicorn.Conf
         # Events are small and many; compressing each costs more than sending it.
         ws_per_message_deflate=False,
         server_header=False,
+        # Nobody asks for the client's address.
+        proxy_headers=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(settings.shutdown_seconds),

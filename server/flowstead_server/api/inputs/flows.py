@@ -5,6 +5,8 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
+from flowstead_server.api.inputs.base import wire_input
+
 _PROJECT = "Project that the flow belongs to."
 _GROUP = "Versions with the same group replace each other; null means the group of the project's flow of the same name."
 _SCHEDULE = "Whether its schedule starts at once; null means true."
@@ -12,7 +14,7 @@ _DESCRIPTION = "What the flow does."
 _IDEMPOTENCY = "Repeating a registration with the key of the latest one returns the existing flow."
 
 
-@strawberry.input(name="create_flow_input", description="A flow version to register.")
+@wire_input(name="create_flow_input", description="A flow version to register.")
 class CreateFlowInput:
     """Input of `create_flow`."""
 
@@ -24,9 +26,7 @@ class CreateFlowInput:
     idempotency_key: str | None = strawberry.field(description=_IDEMPOTENCY)
 
 
-@strawberry.input(
-    name="create_flow_from_compressed_string_input", description="A flow version to register, sent compressed."
-)
+@wire_input(name="create_flow_from_compressed_string_input", description="A flow version to register, sent compressed.")
 class CreateFlowFromCompressedStringInput:
     """Input of `create_flow_from_compressed_string`."""
 
@@ -38,7 +38,7 @@ class CreateFlowFromCompressedStringInput:
     idempotency_key: str | None = strawberry.field(description=_IDEMPOTENCY)
 
 
-@strawberry.input(name="register_tasks_input", description="Tasks to add to a flow.")
+@wire_input(name="register_tasks_input", description="Tasks to add to a flow.")
 class RegisterTasksInput:
     """Input of `register_tasks`."""
 
@@ -48,7 +48,7 @@ class RegisterTasksInput:
     flow_id: UUID = strawberry.field(description="Id of the flow version.")
 
 
-@strawberry.input(name="register_edges_input", description="Edges to add between the tasks of a flow.")
+@wire_input(name="register_edges_input", description="Edges to add between the tasks of a flow.")
 class RegisterEdgesInput:
     """Input of `register_edges`."""
 
@@ -58,21 +58,21 @@ class RegisterEdgesInput:
     flow_id: UUID = strawberry.field(description="Id of the flow version.")
 
 
-@strawberry.input(name="archive_flow_input", description="The flow version to archive.")
+@wire_input(name="archive_flow_input", description="The flow version to archive.")
 class ArchiveFlowInput:
     """Input of `archive_flow`."""
 
     flow_id: UUID = strawberry.field(description="Id of the flow version.")
 
 
-@strawberry.input(name="set_schedule_active_input", description="The flow version whose schedule is to start.")
+@wire_input(name="set_schedule_active_input", description="The flow version whose schedule is to start.")
 class SetScheduleActiveInput:
     """Input of `set_schedule_active`."""
 
     flow_id: UUID = strawberry.field(description="Id of the flow version.")
 
 
-@strawberry.input(name="set_schedule_inactive_input", description="The flow version whose schedule is to stop.")
+@wire_input(name="set_schedule_inactive_input", description="The flow version whose schedule is to stop.")
 class SetScheduleInactiveInput:
     """Input of `set_schedule_inactive`."""
 

@@ -1,16 +1,15 @@
 """Inputs of the mutations on flow runs, task runs, their states and their logs."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
-from strawberry.types.base import get_object_definition
+
+from flowstead_server.api.inputs.base import wire_input
 
 
-@strawberry.input(name="create_flow_run_input", description="A flow run to create.")
+@wire_input(name="create_flow_run_input", description="A flow run to create.")
 class CreateFlowRunInput:
     """Input of `create_flow_run`."""
 
@@ -32,7 +31,7 @@ class CreateFlowRunInput:
     flow_run_name: str | None = strawberry.field(description="Name of the run; null means a generated one.")
 
 
-@strawberry.input(name="set_flow_run_name_input", description="A new name for a flow run.")
+@wire_input(name="set_flow_run_name_input", description="A new name for a flow run.")
 class SetFlowRunNameInput:
     """Input of `set_flow_run_name`."""
 
@@ -40,7 +39,7 @@ class SetFlowRunNameInput:
     name: str = strawberry.field(description="Its new name.")
 
 
-@strawberry.input(name="set_task_run_name_input", description="A new name for a task run.")
+@wire_input(name="set_task_run_name_input", description="A new name for a task run.")
 class SetTaskRunNameInput:
     """Input of `set_task_run_name`."""
 
@@ -48,7 +47,7 @@ class SetTaskRunNameInput:
     name: str = strawberry.field(description="Its new name.")
 
 
-@strawberry.input(name="set_flow_run_state_input", description="A state that a flow run is to take.")
+@wire_input(name="set_flow_run_state_input", description="A state that a flow run is to take.")
 class SetFlowRunStateInput:
     """One member of `set_flow_run_states_input`."""
 
@@ -59,14 +58,14 @@ class SetFlowRunStateInput:
     state: JSON = strawberry.field(description="The new state as `state.serialize()` gives it.")
 
 
-@strawberry.input(name="set_flow_run_states_input", description="States that flow runs are to take.")
+@wire_input(name="set_flow_run_states_input", description="States that flow runs are to take.")
 class SetFlowRunStatesInput:
     """Input of `set_flow_run_states`."""
 
     states: list[SetFlowRunStateInput] = strawberry.field(description="One member for each flow run.")
 
 
-@strawberry.input(name="set_task_run_state_input", description="A state that a task run is to take.")
+@wire_input(name="set_task_run_state_input", description="A state that a task run is to take.")
 class SetTaskRunStateInput:
     """One member of `set_task_run_states_input`."""
 
@@ -78,21 +77,21 @@ class SetTaskRunStateInput:
     flow_run_version: int | None = strawberry.field(description="Accepted for 1.x programs; has no effect.")
 
 
-@strawberry.input(name="set_task_run_states_input", description="States that task runs are to take.")
+@wire_input(name="set_task_run_states_input", description="States that task runs are to take.")
 class SetTaskRunStatesInput:
     """Input of `set_task_run_states`."""
 
     states: list[SetTaskRunStateInput] = strawberry.field(description="One member for each task run.")
 
 
-@strawberry.input(name="cancel_flow_run_input", description="The flow run to stop.")
+@wire_input(name="cancel_flow_run_input", description="The flow run to stop.")
 class CancelFlowRunInput:
     """Input of `cancel_flow_run`."""
 
     flow_run_id: UUID = strawberry.field(description="Id of the flow run.")
 
 
-@strawberry.input(name="get_or_create_task_run_input", description="The task run that is wanted.")
+@wire_input(name="get_or_create_task_run_input", description="The task run that is wanted.")
 class GetOrCreateTaskRunInput:
     """Input of `get_or_create_task_run`."""
 
@@ -101,7 +100,7 @@ class GetOrCreateTaskRunInput:
     map_index: int | None = strawberry.field(description="Position among mapped children; null means -1, not a child.")
 
 
-@strawberry.input(name="get_or_create_task_run_info_input", description="The task run that is wanted.")
+@wire_input(name="get_or_create_task_run_info_input", description="The task run that is wanted.")
 class GetOrCreateTaskRunInfoInput:
     """Input of `get_or_create_task_run_info`."""
 
@@ -110,14 +109,15 @@ class GetOrCreateTaskRunInfoInput:
     map_index: int | None = strawberry.field(description="Position among mapped children; null means -1, not a child.")
 
 
-@strawberry.input(name="update_flow_run_heartbeat_input", description="The flow run that is alive.")
+@wire_input(name="update_flow_run_heartbeat_input", description="The flow run that is alive.")
 class UpdateFlowRunHeartbeatInput:
     """Input of `update_flow_run_heartbeat`."""
 
     flow_run_id: UUID = strawberry.field(description="Id of the flow run.")
 
 
-@strawberry.input(name="write_run_log_input", description="A log line of a run.")
+# Lines come by the hundred and go on as JSON: an object for each would only cost time.
+@wire_input(name="write_run_log_input", description="A log line of a run.", as_mapping=True)
 class WriteRunLogInput:
     """One member of `write_run_logs_input`."""
 
@@ -134,15 +134,7 @@ class WriteRunLogInput:
     info: JSON | None = strawberry.field(description="Further facts about the line.")
 
 
-def _as_mapping(_type: type, value: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
-    return value
-
-
-# Lines come by the hundred and go on as JSON: an object for each would only cost time.
-get_object_definition(WriteRunLogInput, strict=True).from_input = _as_mapping
-
-
-@strawberry.input(name="write_run_logs_input", description="Log lines to store.")
+@wire_input(name="write_run_logs_input", description="Log lines to store.")
 class WriteRunLogsInput:
     """Input of `write_run_logs`."""
 

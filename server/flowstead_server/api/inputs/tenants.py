@@ -5,8 +5,10 @@ from uuid import UUID
 
 import strawberry
 
+from flowstead_server.api.inputs.base import wire_input
 
-@strawberry.input(name="create_tenant_input", description="A new tenant.")
+
+@wire_input(name="create_tenant_input", description="A new tenant.")
 class CreateTenantInput:
     """Input of `create_tenant`."""
 
@@ -14,7 +16,7 @@ class CreateTenantInput:
     slug: str = strawberry.field(description="Unique name for addresses: lower case, without spaces.")
 
 
-@strawberry.input(name="create_project_input", description="A new project.")
+@wire_input(name="create_project_input", description="A new project.")
 class CreateProjectInput:
     """Input of `create_project`."""
 
@@ -23,7 +25,7 @@ class CreateProjectInput:
     description: str | None = strawberry.field(description="What the project is for.")
 
 
-@strawberry.input(name="register_agent_input", description="An agent that introduces itself.")
+@wire_input(name="register_agent_input", description="An agent that introduces itself.")
 class RegisterAgentInput:
     """Input of `register_agent`."""
 
@@ -36,7 +38,7 @@ class RegisterAgentInput:
     name: str | None = strawberry.field(description="Name of the agent.")
 
 
-@strawberry.input(name="get_runs_in_queue_input", description="What an agent that polls asks for.")
+@wire_input(name="get_runs_in_queue_input", description="What an agent that polls asks for.")
 class GetRunsInQueueInput:
     """Input of `get_runs_in_queue`."""
 
@@ -45,7 +47,7 @@ class GetRunsInQueueInput:
     labels: list[str] | None = strawberry.field(description="Labels of the agent; null means none.")
 
 
-@strawberry.input(name="claim_flow_runs_input", description="What an agent wants to take on.")
+@wire_input(name="claim_flow_runs_input", description="What an agent wants to take on.")
 class ClaimFlowRunsInput:
     """Input of `claim_flow_runs`."""
 
@@ -63,7 +65,7 @@ class ClaimFlowRunsInput:
     )
 
 
-@strawberry.input(name="flow_run_claim_input", description="A claim that an agent holds.")
+@wire_input(name="flow_run_claim_input", description="A claim that an agent holds.")
 class FlowRunClaimInput:
     """One member of `extend_flow_run_claims_input`."""
 
@@ -71,7 +73,7 @@ class FlowRunClaimInput:
     claim_token: UUID = strawberry.field(description="Token that `claim_flow_runs` gave with it.")
 
 
-@strawberry.input(name="extend_flow_run_claims_input", description="Claims that an agent wants to keep.")
+@wire_input(name="extend_flow_run_claims_input", description="Claims that an agent wants to keep.")
 class ExtendFlowRunClaimsInput:
     """Input of `extend_flow_run_claims`."""
 
