@@ -82,8 +82,8 @@ class Progress:
         minutes, seconds = divmod(self.elapsed, 60)
         hours, minutes = divmod(minutes, 60)
         clock = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-        text = f"{self.state} · {clock} · {self.finished_tasks}/{len(self.task_states)} task runs"
-        return f"{text} · {self.note}" if self.note else text
+        tasks = f"{self.finished_tasks}/{len(self.task_states)} task runs" if self.task_states else ""
+        return " · ".join(part for part in (self.state, clock, tasks, self.note) if part)
 
 
 def format_line(line: Line) -> str:
@@ -122,29 +122,36 @@ class PlainScreen:
         return
 
 
+class _StatusLine:
+    """Draws the progress as it is at that moment, whoever asks for a redraw."""
+
+    def __init__(self, progress: Progress) -> None:
+        from rich.spinner import Spinner
+
+        self._progress = progress
+        self._spinner = Spinner("dots", style="cyan")
+
+    def __rich__(self) -> "RenderableType":
+        self._spinner.update(text=str(self._progress))
+        return self._spinner
+
+
 class TerminalScreen:
     """Coloured lines above a status line that is redrawn while the run goes on."""
 
     def __init__(self, progress: Progress) -> None:
         from rich.console import Console
         from rich.live import Live
-        from rich.spinner import Spinner
 
-        self._progress = progress
         self._console = Console(highlight=False)
-        self._spinner = Spinner("dots", style="cyan")
         self._live = Live(
+            _StatusLine(progress),
             console=self._console,
-            get_renderable=self._status,
             refresh_per_second=_SPINNER_FPS,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-
-    def _status(self) -> "RenderableType":
-        self._spinner.update(text=str(self._progress))
-        return self._spinner
 
     def write(self, lines: list[Line]) -> None:
         """Print the lines above the status line, in one go."""
