@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from flowstead_server.domain.caller import Caller
     from flowstead_server.domain.serialized_states import ParsedState
 
-_MAX_ROUNDS: Final = 20
+# Rounds in a row in which every run of the batch was changed by somebody else first.
+_MAX_LOST_ROUNDS: Final = 50
 
 
 class RunMovedError(FlowsteadError):
@@ -66,10 +67,9 @@ class FlowRunWriter:
         refusals: list[Refusal] = []
         changed: set[UUID] = set()
         queues: dict[UUID, set[int]] = {}
-        for _ in range(_MAX_ROUNDS):
-            round_ = _first_per_run(writes, answers)
-            if not round_:
-                break
+        lost_rounds = 0
+        while lost_rounds < _MAX_LOST_ROUNDS and (round_ := _first_per_run(writes, answers)):
+            answered = len(answers)
             runs = await store.read_flow_runs(
                 self._database, {(item.caller.tenant_id, item.flow_run_id) for item in round_.values()}
             )
@@ -91,6 +91,7 @@ class FlowRunWriter:
                 changed.add(row.id)
                 if row.waits:
                     queues.setdefault(row.tenant_id, set()).add(row.label_set_id)
+            lost_rounds = 0 if len(answers) > answered else lost_rounds + 1
         if changed:
             self._database.hints.runs_changed(changed)
         for tenant_id, label_set_ids in queues.items():

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from flowstead_server.domain.caller import Caller
     from flowstead_server.domain.serialized_states import ParsedState
 
-_MAX_ROUNDS: Final = 20
+# Rounds in a row in which every run of the batch was changed by somebody else first.
+_MAX_LOST_ROUNDS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,9 @@ class TaskRunWriter:
         answers: dict[int, int | FlowsteadError] = {}
         refusals: list[Refusal] = []
         changed: set[UUID] = set()
-        for _ in range(_MAX_ROUNDS):
-            round_ = _first_per_run(writes, answers)
-            if not round_:
-                break
+        lost_rounds = 0
+        while lost_rounds < _MAX_LOST_ROUNDS and (round_ := _first_per_run(writes, answers)):
+            answered = len(answers)
             runs = await store.read_task_runs(
                 self._database, {(item.caller.tenant_id, item.task_run_id) for item in round_.values()}
             )
@@ -73,6 +73,7 @@ class TaskRunWriter:
                 if version is not None:
                     answers[index] = version
                     changed.add(change.flow_run_id)
+            lost_rounds = 0 if len(answers) > answered else lost_rounds + 1
         if changed:
             self._database.hints.runs_changed(changed)
         await record_refusals(self._database, refusals)
