@@ -22,6 +22,7 @@ from prefect.engine.state import Cancelled, Failed, Queued, State
 from prefect.exceptions import VersionLockMismatchSignal
 from prefect.utilities.context import context as prefect_context
 from prefect.utilities.datetimes import utcnow
+from prefect.utilities.logging import LOG_MANAGER
 
 if TYPE_CHECKING:
     import contextlib
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CloudFlowRunner"]
 
+_FLUSH_SECONDS = 5.0
 _SLUG_MISMATCH = (
     "Task slug {slug} is not found in the current Flow. This is usually caused by a mismatch between the flow version "
     "stored in the Prefect backend and the flow that was loaded from storage.\n"
@@ -157,6 +159,9 @@ class CloudFlowRunner(FlowRunner):
     def _report(self, old_state: State, new_state: State) -> State:
         flow_run_id = prefect_context.get("flow_run_id")
         version = prefect_context.get("flow_run_version")
+        if new_state.is_finished():
+            # Whoever watches the run shall see what it did before seeing that it is over.
+            LOG_MANAGER.flush(_FLUSH_SECONDS)
         try:
             answer = self.client.set_flow_run_state(
                 flow_run_id, state=new_state, version=version if new_state.is_running() else None
