@@ -26,7 +26,7 @@ def as_datetime(value: datetime | str) -> pendulum.DateTime:
         return parsed
     if isinstance(value, pendulum.DateTime) and value.tzinfo is not None:
         return value
-    return pendulum.instance(value)
+    return pendulum.instance(value if value.tzinfo is not None else value.replace(tzinfo=pendulum.UTC))
 
 
 def retry_delay(

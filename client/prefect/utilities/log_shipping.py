@@ -38,10 +38,13 @@ class LogUploader(Protocol):
 
 
 class LogManager:
-    """Collects lines from every thread and uploads them from one thread of its own; see the module's docstring."""
+    """Collects lines from every thread and uploads them from one thread of its own; see the module's docstring.
 
-    def __init__(self) -> None:
-        self._uploader: LogUploader | None = None
+    `uploader` defaults to a `Client`, made when the first line is uploaded.
+    """
+
+    def __init__(self, uploader: LogUploader | None = None) -> None:
+        self._uploader = uploader
         self._reset()
 
     def _reset(self) -> None:

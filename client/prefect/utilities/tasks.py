@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, overload
@@ -89,10 +90,14 @@ def defaults_from_attrs(*attr_args: str) -> Callable[[Callable[..., Any]], Calla
     """Decorate `run` so that keyword arguments that are not passed fall back to attributes of the task."""
 
     def decorate(run_method: Callable[..., Any]) -> Callable[..., Any]:
+        positions = list(inspect.signature(run_method).parameters)[1:]
+
         @functools.wraps(run_method)
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            passed = positions[: len(args)]
             for attribute in attr_args:
-                kwargs.setdefault(attribute, getattr(self, attribute))
+                if attribute not in passed:
+                    kwargs.setdefault(attribute, getattr(self, attribute))
             return run_method(self, *args, **kwargs)
 
         return method

@@ -1,0 +1,201 @@
+"""Loggers, and how lines of a run travel to the API."""
+
+import logging
+import os
+import threading
+
+import pytest
+
+import prefect
+from prefect.utilities.configuration import set_temporary_config
+from prefect.utilities.log_shipping import MAX_LOG_SIZE, LogManager
+from prefect.utilities.logging import (
+    LOG_MANAGER,
+    CloudHandler,
+    RedirectToLog,
+    get_logger,
+    prefect_logger,
+    temporary_logger_config,
+)
+
+
+class Shelf:
+    """Keeps what is uploaded; fails as often as it is told to."""
+
+    def __init__(self, failures=0):
+        self.batches = []
+        self.failures = failures
+        self.changed = threading.Condition()
+
+    def write_run_logs(self, logs):
+        with self.changed:
+            self.changed.notify_all()
+            if self.failures:
+                self.failures -= 1
+                raise OSError("no network")
+            self.batches.append(list(logs))
+
+    def lines(self):
+        return [line["message"] for batch in self.batches for line in batch]
+
+    def await_lines(self, count):
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.lines()) >= count, timeout=20)
+
+
+def line(message):
+    return {"message": message, "level": "INFO"}
+
+
+@pytest.fixture
+def shelf():
+    return Shelf()
+
+
+@pytest.fixture
+def manager(shelf):
+    manager = LogManager(shelf)
+    yield manager
+    manager.stop(timeout=1)
+
+
+def test_lines_travel_promptly_and_in_order(manager, shelf):
+    for number in range(100):
+        manager.enqueue(line(str(number)))
+    shelf.await_lines(100)
+    assert shelf.lines() == [str(number) for number in range(100)]
+
+
+def test_flush_does_not_wait_for_company(manager, shelf):
+    with set_temporary_config({"cloud.logging_delay": 600}):
+        manager.enqueue(line("a"))
+        assert manager.flush(timeout=20)
+    assert shelf.lines() == ["a"]
+
+
+def test_batches_stay_below_the_limit(manager, shelf):
+    with set_temporary_config({"cloud.logging_delay": 600}):
+        for _ in range(7):
+            manager.enqueue(line("x" * 999_000))
+        assert manager.flush(timeout=20)
+    assert max(sum(len(entry["message"]) for entry in batch) for batch in shelf.batches) <= 3_000_000
+    assert len(shelf.lines()) == 7
+
+
+def test_failed_uploads_are_kept_and_tried_again(recwarn):
+    shelf = Shelf(failures=2)
+    manager = LogManager(shelf)
+    with set_temporary_config({"cloud.logging_heartbeat": 0.01}):
+        manager.enqueue(line("a"))
+        manager.enqueue(line("b"))
+        shelf.await_lines(2)
+    manager.stop()
+    assert shelf.lines() == ["a", "b"]
+
+
+def test_failures_warn():
+    shelf = Shelf(failures=1)
+    manager = LogManager(shelf)
+    expected = r"^Failed to write logs with error: OSError\('no network'\), Pending log length"
+    with set_temporary_config({"cloud.logging_delay": 600}):
+        manager.enqueue(line("a"))
+        with pytest.warns(UserWarning, match=expected):
+            manager.stop()
+    assert shelf.lines() == ["a"]
+
+
+def test_stop_tries_three_times_and_gives_up_in_time():
+    shelf = Shelf(failures=1000)
+    manager = LogManager(shelf)
+    with set_temporary_config({"cloud.logging_delay": 600}):
+        manager.enqueue(line("a"))
+        with pytest.warns(UserWarning, match=r"^Failed to write logs"):
+            manager.stop(timeout=10)
+    assert 1000 - shelf.failures >= 3
+    assert shelf.lines() == []
+
+
+def test_a_manager_starts_again_after_a_stop(manager, shelf):
+    manager.enqueue(line("a"))
+    manager.stop()
+    manager.enqueue(line("b"))
+    assert manager.flush(timeout=20)
+    assert shelf.lines() == ["a", "b"]
+
+
+def test_a_forked_child_starts_with_nothing(manager):
+    with set_temporary_config({"cloud.logging_delay": 600}):
+        manager.enqueue(line("parent's"))
+        manager.after_fork()
+        assert manager.flush(timeout=1)
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    lines = []
+    monkeypatch.setattr(LOG_MANAGER, "enqueue", lines.append)
+    return lines
+
+
+def test_only_runs_under_a_backend_ship(shipped):
+    get_logger("x").info("local")
+    with prefect.context(running_with_backend=True, flow_run_id="f", task_run_id="t"):
+        get_logger("x").info("a %s", "b")
+        get_logger("x").debug("below the level")
+        with set_temporary_config({"cloud.send_flow_run_logs": False}):
+            get_logger("x").info("unwanted")
+    [entry] = shipped
+    assert {key: entry[key] for key in ("flow_run_id", "task_run_id", "name", "level", "message")} == {
+        "flow_run_id": "f",
+        "task_run_id": "t",
+        "name": "prefect.x",
+        "level": "INFO",
+        "message": "a b",
+    }
+    assert entry["timestamp"].endswith("+00:00")
+
+
+def test_tracebacks_travel_and_long_messages_are_cut(shipped):
+    with prefect.context(running_with_backend=True):
+        try:
+            raise ValueError("inner")
+        except ValueError:
+            get_logger("x").exception("outer")
+        with pytest.warns(UserWarning, match=r"exceeding the limit of 1000000\. The message will be truncated\.$"):
+            get_logger("x").info("y" * (MAX_LOG_SIZE + 5))
+    assert "ValueError: inner" in shipped[0]["message"]
+    assert len(shipped[1]["message"]) <= MAX_LOG_SIZE
+
+
+def test_records_know_the_run(caplog):
+    with (
+        prefect.context(flow_run_id="f", task_name="t", extra="e"),
+        set_temporary_config({"logging.log_attributes": ["extra", "none"]}),
+    ):
+        get_logger("x").info("m")
+    record = caplog.records[-1]
+    assert (record.flow_run_id, record.task_name, record.extra, record.none) == ("f", "t", "e", None)
+
+
+def test_redirect_to_log(caplog):
+    stream = RedirectToLog(get_logger("out"))
+    stream.write("text")
+    stream.write("\n")
+    stream.flush()
+    with pytest.raises(TypeError):
+        stream.write(1)
+    assert [r.getMessage() for r in caplog.records] == ["text"]
+
+
+def test_temporary_logger_config():
+    before = prefect_logger.level
+    with temporary_logger_config(level="ERROR", stream_fmt="%(message)s"):
+        assert prefect_logger.level == logging.ERROR
+    assert prefect_logger.level == before
+    assert any(isinstance(handler, CloudHandler) for handler in prefect_logger.handlers)
+
+
+def test_get_logger_names():
+    assert get_logger() is prefect_logger
+    assert get_logger("a").name == "prefect.a"
+    assert os.getpid() > 0
