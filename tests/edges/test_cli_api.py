@@ -284,31 +284,82 @@ def test_a_run_that_fails_exits_with_1(cli):
     assert done.stdout.endswith("Flow run failed!\n")
 
 
+class Terminal:
+    """A command in a terminal: what it shows, and keys for it."""
+
+    def __init__(self, cli, *arguments):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", *arguments],
+            env=cli.env,
+            cwd=cli.folder,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+        )
+        os.close(slave)
+        self.seen = ""
+
+    def read_until(self, text, timeout=60):
+        deadline = time.monotonic() + timeout
+        while text not in self.seen:
+            assert time.monotonic() < deadline, self.seen
+            if not self._read():
+                break
+
+    def _read(self):
+        if select.select([self.master], [], [], 0.1)[0]:
+            try:
+                self.seen += os.read(self.master, 65536).decode(errors="replace")
+            except OSError:
+                return False
+        return True
+
+    def press(self, text):
+        os.write(self.master, text.encode())
+
+    def finish(self):
+        while self._read():
+            pass
+        os.close(self.master)
+        return self.process.wait(30)
+
+
 @pytest.mark.usefixtures("agent")
 def test_a_terminal_gets_colours_and_a_status_line(cli):
     flow_id = cli.register("waiting", "waiting.py", WAITING)
     go_on = cli.folder / "terminal-goes-on"
-    master, slave = pty.openpty()
-    process = cli.start("run", "--id", flow_id, "--param", f"path={go_on}", "--watch", stdout=slave, stderr=slave)
-    os.close(slave)
-    seen = ""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if select.select([master], [], [], 0.1)[0]:
-            try:
-                data = os.read(master, 65536).decode(errors="replace")
-            except OSError:
-                break
-            seen += data
-        if "task runs" in seen and "Running · 0:0" in seen:
-            go_on.touch()
-    os.close(master)
-    assert process.wait(30) == 0, seen
-    assert re.search(r"Running · \d:\d\d · \d/\d task runs", seen)
-    assert "\x1b[" in seen
-    assert "the file is there" in seen
+    terminal = Terminal(cli, "run", "--id", flow_id, "--param", f"path={go_on}", "--watch")
+    terminal.read_until("waiting for the file")
+    terminal.read_until("Running · 0:")
+    go_on.touch()
+    assert terminal.finish() == 0, terminal.seen
+    assert re.search(r"Running · \d:\d\d · \d/\d task runs", terminal.seen)
+    assert "\x1b[" in terminal.seen
+    assert "the file is there" in terminal.seen
     # The cursor that the status line hid is shown again.
-    assert seen.rfind("\x1b[?25h") > seen.rfind("\x1b[?25l")
+    assert terminal.seen.rfind("\x1b[?25h") > terminal.seen.rfind("\x1b[?25l")
+
+
+@pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize(
+    ("answer", "code", "sentence"),
+    [("y\n", 0, "Cancelled flow run."), ("n\n", 1, "Exiting without cancelling flow run!")],
+)
+def test_ctrl_c_asks_in_a_terminal_whether_to_cancel(cli, answer, code, sentence):
+    flow_id = cli.register("waiting", "waiting.py", WAITING)
+    go_on = cli.folder / f"asked-{code}-goes-on"
+    terminal = Terminal(cli, "run", "--id", flow_id, "--param", f"path={go_on}", "--watch")
+    terminal.read_until("waiting for the file")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.read_until("Do you want to cancel this flow run?")
+    terminal.press(answer)
+    assert terminal.finish() == code, terminal.seen
+    assert sentence in terminal.seen
+    run_id = re.search(r"UUID: (\S+)", terminal.seen)[1]
+    state = cli.graphql("query($id: uuid!) { flow_run_by_pk(id: $id) { state } }", id=run_id)["flow_run_by_pk"]["state"]
+    assert state in ({"Cancelling", "Cancelled"} if code == 0 else {"Running"})
+    go_on.touch()
 
 
 @pytest.mark.usefixtures("agent")
