@@ -1,5 +1,6 @@
 """The library's client against a real server process: registration, runs, live streams over restarts, views."""
 
+import inspect
 import signal
 import threading
 from datetime import UTC, datetime, timedelta
@@ -229,6 +230,38 @@ def test_results_come_from_where_they_were_written(client, run_id, tmp_path):
     assert view.get_result() == "value"
     with pytest.raises(TypeError, match="not a mapped task"):
         list(view.iter_mapped())
+
+
+_SAMPLES = {
+    "created_after": datetime(2026, 1, 1, tzinfo=UTC),
+    "flow_group_id": NOBODY,
+    "flow_run_id": NOBODY,
+    "id": NOBODY,
+    "limit": 2,
+    "name": "shouting",
+    "offset": 0,
+    "project_id": NOBODY,
+    "task_run_id": NOBODY,
+    "where": {"id": {"_is_null": False}},
+}
+
+
+def _queries():
+    for name in dir(ops):
+        function = getattr(ops, name)
+        parameters = inspect.signature(function).parameters.values()
+        required = {
+            item.name: _SAMPLES.get(item.name) for item in parameters if item.default is inspect.Parameter.empty
+        }
+        if function(**required).kind == "query":
+            yield name, function, required
+
+
+@pytest.mark.parametrize(("name", "function", "required"), list(_queries()))
+def test_every_query_is_answered(client, run_id, name, function, required):
+    if name == "get_task_run_info":  # the one that answers with an error instead of null
+        required = {"task_run_id": task_run_of(client, run_id).id}
+    client.execute(function(**required))
 
 
 def write(client, run_id, *messages):

@@ -58,7 +58,6 @@ class _Bridge:
 
     def _serve(self) -> None:
         assert self.loop is not None
-        asyncio.set_event_loop(self.loop)
         try:
             self.loop.run_forever()
         finally:
