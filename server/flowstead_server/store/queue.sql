@@ -44,7 +44,7 @@ candidates as materialized (
     limit 116
 ),
 picked as materialized (
-    select r.id
+    select r.id, c.queue_time as due
     from candidates c
     join flow_run r on r.id = c.id
     where r.queue_time = c.queue_time
@@ -54,7 +54,7 @@ picked as materialized (
 ),
 -- Others take the run's lock first and its row then, so this side may only try.
 owned as materialized (
-    select id from picked where pg_try_advisory_xact_lock(hashtextextended(id::text, 0))
+    select id, due from picked where pg_try_advisory_xact_lock(hashtextextended(id::text, 0))
 ),
 moment as materialized (
     select count(*) as locks, clock_timestamp() as now from owned
@@ -84,7 +84,7 @@ claimed as (
     where r.id = o.id and m.locks > 0
     returning r.id, r.tenant_id, r.flow_id, r.name, r.version, r.state, r.state_timestamp, r.state_message,
         r.serialized_state, r.claim_token, r.queue_time, r.parameters, r.run_config, m.now,
-        r.queue_time - $6::interval as start_time
+        r.queue_time - $6::interval as start_time, o.due
 ),
 history as (
     insert into flow_run_state (tenant_id, flow_run_id, timestamp, state, message, serialized_state, version)
@@ -115,7 +115,7 @@ select
     c.parameters, c.run_config, f.id as flow_id, f.name as flow_name, f.storage, f.core_version
 from (select) always
 left join (claimed c join flow f on f.id = c.flow_id) on true
-order by c.start_time, c.id;
+order by c.due, c.id;
 
 -- The claims that still hold are extended; the rest is not answered. $2: JSON list of {id, claim_token}.
 -- name: extend_claims
