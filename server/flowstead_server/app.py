@@ -36,19 +36,22 @@ _PING_SECONDS = 20.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class _WebServer(uvicorn.Server):
+class WebServer(uvicorn.Server):
     """uvicorn without signal handlers of its own, which would end the process before the database is stopped."""
 
     def __init__(self, config: uvicorn.Config) -> None:
+        """Take uvicorn's configuration; `answering` is set when requests are answered."""
         super().__init__(config)
         self.answering = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer requests."""
         await super().startup(sockets)
         self.answering.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone: whoever runs the server decides what they mean."""
         yield
 
 
@@ -64,7 +67,7 @@ class Server:
         self.port = settings.port
         self._parts = contextlib.AsyncExitStack()
         self._socket: socket.socket | None = None
-        self._web: _WebServer | None = None
+        self._web: WebServer | None = None
 
     async def __aenter__(self) -> Self:
         """Start everything but the answering of requests.
@@ -73,11 +76,11 @@ class Server:
             StartupError: something prevents it; what had been started is stopped again.
         """
         async with contextlib.AsyncExitStack() as parts:
-            listener = parts.enter_context(_listen(self.settings.host, self.settings.port))
+            listener = parts.enter_context(listening_socket(self.settings.host, self.settings.port))
             self._socket = listener
             self.port = listener.getsockname()[1]
             application = await parts.enter_async_context(_application(self.settings))
-            self._web = _WebServer(_web_config(application, self.settings))
+            self._web = WebServer(web_config(application, self.settings))
             self._parts = parts.pop_all()
         return self
 
@@ -137,7 +140,8 @@ def _say_ready(settings: Settings, port: int) -> None:
 
 
 @contextlib.contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen on an address of this machine; port 0 takes a free one. Raises StartupError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -147,6 +151,8 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
     with socket.socket(family, kind, protocol) as listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Inherited by connections: an answer in two parts must not wait for an acknowledgement in between.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             listener.bind(address)
             listener.listen(_BACKLOG)
         except OSError as error:
@@ -238,7 +244,8 @@ async def _connect_parts(
     )
 
 
-def _web_config(application: WebApplication, settings: Settings) -> uvicorn.Config:
+def web_config(application: WebApplication, settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn serves the application."""
     return uvicorn.Config(
         application,
         # Our own logging shows uvicorn's warnings; its lines about requests and start are not wanted.

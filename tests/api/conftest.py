@@ -3,22 +3,24 @@
 import asyncio
 import contextlib
 import json
-import socket
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from flowstead_server.api.schema import api_schema
+from flowstead_server.app import WebServer, listening_socket, web_config
 from flowstead_server.db import Database
 from flowstead_server.orchestration.tenants import ensure_default_tenant
 from flowstead_server.pubsub.hub import Hub
+from flowstead_server.settings import Settings
 from flowstead_server.web.app import WebApplication
 
 BODY_LIMIT = 200_000
@@ -114,19 +116,9 @@ class Api:
 
 @contextlib.asynccontextmanager
 async def serving(application: WebApplication) -> AsyncIterator[str]:
-    """Serve an application on a free port; yields its URL."""
-    config = uvicorn.Config(
-        application,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        timeout_graceful_shutdown=2,
-    )
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    """Serve an application on a free port, as a server process does; yields its URL."""
+    server = WebServer(web_config(application, Settings(data_dir=Path(os.devnull))))
+    with listening_socket("127.0.0.1", 0) as listener:
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
