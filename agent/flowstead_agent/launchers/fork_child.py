@@ -75,7 +75,6 @@ def _enter(plan: ChildPlan) -> None:
     time.tzset()
     os.chdir(plan.directory)
     sys.path[:] = child_search_path(plan.directory, plan.environment.get("PYTHONPATH", ""), plan.base_path)
-    sys.path_importer_cache.clear()
     sys.argv[:] = ["prefect", "execute", "flow-run"]
     # multiprocessing imports the main module again in what it spawns; an empty one has nothing to import.
     sys.modules["__main__"] = ModuleType("__main__")
