@@ -37,11 +37,6 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(VENV)/.plain $@
 
-$(VENV)/.bench: pyproject.toml $(VENV)/.dev
-	@echo "Installing what the benchmarks compare with ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
-	@touch $@
-
 setup: $(VENV)/.dev ## Create .venv with Flowstead and the development tools
 
 demo: $(VENV)/.plain ## Start server and agent, run a first flow (ARGS=--exit ends after it)
@@ -72,7 +67,7 @@ verify: $(VENV)/.dev ## Fail if a generated file differs from what its source gi
 	@rm -rf build/verify
 	@echo "Generated files are what their sources give."
 
-bench: $(VENV)/.bench ## Measure speed and memory beside their targets
+bench: $(VENV)/.dev ## Measure speed and memory beside their targets
 	@$(BIN)/python tests/benchmarks/__main__.py $(ARGS)
 
 ui: ## Build the web page (this release has none)
