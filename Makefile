@@ -68,7 +68,7 @@ verify: $(VENV)/.dev ## Fail if a generated file differs from what its source gi
 	@echo "Generated files are what their sources give."
 
 bench: $(VENV)/.dev ## Measure speed and memory beside their targets
-	@$(BIN)/python tests/benchmarks/__main__.py $(ARGS)
+	@$(BIN)/python tests/benchmarks $(ARGS)
 
 ui: ## Build the web page (this release has none)
 	@echo "This release has no web page, so there is nothing to build."

@@ -1,18 +1,16 @@
 """The commands and programs in README.md and docs/getting-started.md do what the text says."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
 import sys
 import time
-import urllib.request
+import tomllib
 from pathlib import Path
 
 import pytest
-
-from flowstead_cli.processes import ChildProcess, ServerProcess
+from cli_world import Cli, start_agent, start_server
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/getting-started.md")
@@ -31,38 +29,20 @@ def commands(page):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """A server, an agent, and how to reach them."""
+def cli(tmp_path_factory):
+    """The command, with a server and an agent."""
     folder = tmp_path_factory.mktemp("docs")
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT__")}
-    env |= {
-        "PREFECT__HOME_DIR": str(folder / "home"),
-        "PREFECT__USER_CONFIG_PATH": str(folder / "config.toml"),
-        "PREFECT__BACKEND_CONFIG_PATH": str(folder / "backend.toml"),
-    }
-    with (
-        (folder / "log").open("wb") as log,
-        ServerProcess(["--port", "0", "--data-dir", str(folder / "pgdata")], env=env, output=log) as server,
-    ):
-        ready = server.wait_until_ready()
-        assert ready is not None, (folder / "log").read_text()
-        env["PREFECT__CLOUD__API"] = f"http://localhost:{ready['port']}"
-        with ChildProcess("prefect", ["agent", "local", "start"], env=env, output=log):
-            yield folder, env
+    server, url = start_server(folder)
+    with server:
+        cli = Cli(folder, url)
+        with start_agent(cli):
+            yield cli
 
 
-def graphql(env, query):
-    request = urllib.request.Request(
-        env["PREFECT__CLOUD__API"], json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)["data"]
-
-
-def wait_for_success(env, flow_run_id):
+def wait_for_success(cli, flow_run_id):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        state = graphql(env, f'{{ flow_run_by_pk(id: "{flow_run_id}") {{ state }} }}')["flow_run_by_pk"]["state"]
+        state = cli.graphql(f'{{ flow_run_by_pk(id: "{flow_run_id}") {{ state }} }}')["flow_run_by_pk"]["state"]
         if state == "Success":
             return
         assert state in {"Scheduled", "Submitted", "Running"}
@@ -70,38 +50,25 @@ def wait_for_success(env, flow_run_id):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_commands_work_in_their_order(world, page):
-    folder, env = world
+def test_the_commands_work_in_their_order(cli, page):
     programs = blocks(page, "python")
-    (folder / "hello.py").write_text(programs[0])
+    cli.write("hello.py", programs[0])
     flow_id = None
     seen = []
     for command in commands(page):
         words = shlex.split(command)
         if words[0] == "curl":
             # The same request without curl, which not every machine has.
-            body = json.loads(words[words.index("-d") + 1])
             assert words[2] == "http://localhost:4200"
-            wait_for_success(env, graphql(env, body["query"].replace("...", flow_id))["create_flow_run"]["id"])
+            query = json.loads(words[words.index("-d") + 1])["query"]
+            wait_for_success(cli, cli.graphql(query.replace("...", flow_id))["create_flow_run"]["id"])
             continue
         assert words[0] == "prefect", f"nobody runs {command!r}"
-        if words[1] == "demo":
-            continue
-        done = subprocess.run(
-            [sys.executable, "-m", *words],
-            check=False,
-            cwd=folder,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        done = cli(*words[1:], timeout=100)
         seen.append(words[1])
         if words[1] == "register":
-            flow_id = graphql(env, '{ flow(where: {name: {_eq: "hello"}, archived: {_eq: false}}) { id } }')["flow"][0][
-                "id"
-            ]
+            flows = cli.graphql('{ flow(where: {name: {_eq: "hello"}, archived: {_eq: false}}) { id } }')["flow"]
+            flow_id = flows[0]["id"]
         if "--watch" in words:
             assert "Hello, Marvin!" in done.stdout
             assert done.stdout.endswith("Flow run succeeded!\n")
@@ -110,14 +77,14 @@ def test_the_commands_work_in_their_order(world, page):
         done = subprocess.run(
             [sys.executable, "-c", program.replace('"..."', repr(flow_id)) + "\nprint(flow_run_id)"],
             check=False,
-            cwd=folder,
-            env=env,
+            cwd=cli.folder,
+            env=cli.env,
             capture_output=True,
             text=True,
             timeout=100,
         )
         assert done.returncode == 0, done.stderr
-        wait_for_success(env, done.stdout.strip())
+        wait_for_success(cli, done.stdout.strip())
 
 
 @pytest.mark.parametrize("page", [*PAGES, *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
@@ -129,8 +96,6 @@ def test_links_lead_somewhere(page):
 
 
 def test_every_dependency_is_explained():
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {re.match(r"[A-Za-z0-9_.-]+", line)[0] for line in project["dependencies"]}
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")

@@ -1,0 +1,60 @@
+"""`prefect server start`: when it works, when it is told to stop, and when it cannot start."""
+
+import contextlib
+import json
+import re
+import signal
+import socket
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+from cli_world import Cli
+
+
+def postgres_of(folder):
+    """Return the command lines of PostgreSQL processes that work in a directory."""
+    lines = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                lines.append((entry / "cmdline").read_bytes())
+    return [line for line in lines if str(folder).encode() in line and b"postgres" in line]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_server_says_that_it_is_ready_and_ends_without_a_trace(tmp_path, number):
+    process = Cli(tmp_path, None).start(
+        "server", "start", "--port", "0", "--data-dir", str(tmp_path / "pgdata"), stdout=subprocess.PIPE
+    )
+    with process:
+        line = process.stdout.readline()
+        url = re.search(r"The API is at (http://localhost:\d+) ", line)[1]
+        with urllib.request.urlopen(f"{url}/health", timeout=30) as answer:
+            assert json.load(answer)["status"] == "ok"
+        process.send_signal(number)
+        process.stdout.read()
+    assert process.returncode == 0
+    assert postgres_of(tmp_path) == []
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path):
+    cli = Cli(tmp_path, None)
+    data = str(tmp_path / "pgdata")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = cli("server", "start", "--port", port, "--data-dir", data, code=1)
+        assert f"127.0.0.1:{port}: another program uses that port" in done.stderr
+    (tmp_path / "file").write_text("")
+    done = cli("server", "start", "--port", "0", "--data-dir", str(tmp_path / "file"), code=1)
+    assert str(tmp_path / "file") in done.stderr
+    done = cli("server", "start", "--port", "0", "--postgres-url", "postgres://x:y@127.0.0.1:9/z", code=1)
+    assert "127.0.0.1" in done.stderr
+    assert "y@" not in done.stderr
+    done = cli("server", "start", "--port", "0", "--expose", "--data-dir", data, code=1)
+    assert "--allow-unauthenticated" in done.stderr
+    assert done.stdout == ""
+    assert postgres_of(tmp_path) == []

@@ -1,0 +1,187 @@
+"""The `prefect` command in tests: a server and an agent for it, flows to run, and a terminal to run it in."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+import urllib.request
+
+from flowstead_cli.processes import ChildProcess, ServerProcess
+
+HELLO = """
+import prefect
+from prefect import Flow, Parameter, task
+
+
+@task
+def hello(name):
+    prefect.context.get("logger").info("Hello, %s!", name)
+
+
+with Flow("{name}") as flow:
+    hello(Parameter("name", {default}))
+"""
+
+FAILING = """
+from prefect import Flow, task
+
+
+@task
+def fail():
+    raise ValueError("meant to fail")
+
+
+with Flow("failing") as flow:
+    fail()
+"""
+
+# Runs until a file appears, whose name is a parameter.
+WAITING = """
+import time
+from pathlib import Path
+
+import prefect
+from prefect import Flow, Parameter, task
+
+
+@task
+def wait(path):
+    logger = prefect.context.get("logger")
+    logger.info("waiting for the file")
+    deadline = time.monotonic() + 60
+    while not Path(path).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    logger.info("the file is there")
+
+
+with Flow("waiting") as flow:
+    wait(Parameter("path"))
+"""
+
+
+def environment(folder, url=None):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT__")}
+    env |= {
+        "PREFECT__HOME_DIR": str(folder / "home"),
+        "PREFECT__USER_CONFIG_PATH": str(folder / "config.toml"),
+        "PREFECT__BACKEND_CONFIG_PATH": str(folder / "backend.toml"),
+    }
+    if url is not None:
+        env["PREFECT__CLOUD__API"] = url
+    return env
+
+
+def start_server(folder, port=0):
+    log = (folder / "server.log").open("ab")
+    with log:
+        server = ServerProcess(
+            ["--port", str(port), "--data-dir", str(folder / "pgdata")], env=environment(folder), output=log
+        )
+    ready = server.wait_until_ready()
+    assert ready is not None, (folder / "server.log").read_text()
+    return server, f"http://127.0.0.1:{ready['port']}"
+
+
+def start_agent(cli):
+    """Start an agent for the server of a `Cli`; it is stopped by leaving its `with` block."""
+    with (cli.folder / "agent.log").open("wb") as log:
+        return ChildProcess("prefect", ["agent", "local", "start", "--name", "cli-test"], env=cli.env, output=log)
+
+
+class Cli:
+    """The command, told where the server of the test is."""
+
+    def __init__(self, folder, url):
+        self.folder = folder
+        self.url = url
+        self.env = environment(folder, url)
+
+    def __call__(self, *arguments, code=0, timeout=60):
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=self.env,
+            cwd=self.folder,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def start(self, *arguments, **options):
+        return subprocess.Popen(
+            [sys.executable, "-m", "prefect", *arguments],
+            env=self.env,
+            cwd=self.folder,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            **options,
+        )
+
+    def graphql(self, query, **variables):
+        request = urllib.request.Request(
+            self.url,
+            json.dumps({"query": query, "variables": variables}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            body = json.load(answer)
+        assert "errors" not in body, body
+        return body["data"]
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+        return name
+
+    def register(self, project, name, text):
+        self("create", "project", project)
+        done = self("register", "--project", project, "-p", self.write(name, text), "--force")
+        return re.search(r"ID: (\S+)", done.stdout)[1]
+
+
+class Terminal:
+    """A command in a terminal: what it shows, and keys for it."""
+
+    def __init__(self, cli, *arguments):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", *arguments],
+            env=cli.env,
+            cwd=cli.folder,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+        )
+        os.close(slave)
+        self.seen = ""
+
+    def read_until(self, text, timeout=60):
+        deadline = time.monotonic() + timeout
+        while text not in self.seen:
+            assert time.monotonic() < deadline, self.seen
+            if not self._read():
+                break
+
+    def _read(self):
+        if select.select([self.master], [], [], 0.1)[0]:
+            try:
+                self.seen += os.read(self.master, 65536).decode(errors="replace")
+            except OSError:
+                return False
+        return True
+
+    def press(self, text):
+        os.write(self.master, text.encode())
+
+    def finish(self):
+        while self._read():
+            pass
+        os.close(self.master)
+        return self.process.wait(30)
