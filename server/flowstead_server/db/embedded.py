@@ -45,6 +45,7 @@ _MAX_LOG_BYTES: Final = 10_000_000
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.01
+_MAX_REASON_BYTES: Final = 100_000
 _STATUS_LINE: Final = 7
 _SOCKET_LINE: Final = 4
 _SETTINGS: Final = {
@@ -259,7 +260,7 @@ def _ensure_running(
         _make_cluster(cluster, binaries, account)
     running = _running(cluster)
     if running is not None:
-        pid = _wait_until_ready(data_dir, cluster, None, running)
+        pid = _wait_until_ready(data_dir, cluster, None, running, _size(data_dir / "postgres.log"))
     else:
         (cluster / "postmaster.pid").unlink(missing_ok=True)
         pid = _launch(data_dir, cluster, binaries, account, settings)
@@ -314,8 +315,9 @@ def _running(cluster: Path) -> int | None:
 def _launch(data_dir: Path, cluster: Path, binaries: Path, account: _Account, settings: Mapping[str, str]) -> int:
     socket_dir = _socket_dir(data_dir, account)
     log_path = data_dir / "postgres.log"
-    if log_path.exists() and log_path.stat().st_size > _MAX_LOG_BYTES:
+    if _size(log_path) > _MAX_LOG_BYTES:
         log_path.replace(log_path.with_suffix(".log.1"))
+    log_start = _size(log_path)
     settings = {**_SETTINGS, **settings, "unix_socket_directories": str(socket_dir), "port": str(_PORT)}
     command = [str(binaries / "postgres"), "-D", str(cluster)]
     command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -331,14 +333,16 @@ def _launch(data_dir: Path, cluster: Path, binaries: Path, account: _Account, se
             **account.arguments(),  # type: ignore[call-overload] # user, group, extra_groups
         )
     _children[process.pid] = process
-    return _wait_until_ready(data_dir, cluster, process, process.pid)
+    return _wait_until_ready(data_dir, cluster, process, process.pid, log_start)
 
 
 # Servers that this process started: they are reaped when they end.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def _wait_until_ready(data_dir: Path, cluster: Path, process: subprocess.Popen[bytes] | None, pid: int) -> int:
+def _wait_until_ready(
+    data_dir: Path, cluster: Path, process: subprocess.Popen[bytes] | None, pid: int, log_start: int
+) -> int:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -350,15 +354,26 @@ def _wait_until_ready(data_dir: Path, cluster: Path, process: subprocess.Popen[b
         time.sleep(_POLL_SECONDS)
     if process is not None and process.poll() is None:
         process.terminate()
-    with contextlib.suppress(OSError):
-        tail = (data_dir / "postgres.log").read_text(errors="replace")[-4000:]
-        fatal = [line for line in tail.splitlines() if "FATAL" in line]
-        if fatal:
-            reason = fatal[-1].split("FATAL:", 1)[-1].strip()
-            raise StartupError(f"The embedded PostgreSQL in {data_dir} does not start: {reason}.")
+    reason = _reason(data_dir / "postgres.log", log_start)
+    if reason:
+        raise StartupError(f"The embedded PostgreSQL in {data_dir} does not start: {reason}.")
     raise StartupError(
         f"The embedded PostgreSQL in {data_dir} does not start; see {data_dir / 'postgres.log'} for the reason."
     )
+
+
+def _reason(log_path: Path, log_start: int) -> str:
+    """Return what the server wrote about its failure since `log_start` (bytes), empty if nothing."""
+    try:
+        with log_path.open("rb") as log:
+            log.seek(log_start)
+            lines = log.read(_MAX_REASON_BYTES).decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    fatal = [line for line in lines if "FATAL" in line or "PANIC" in line]
+    if fatal:
+        return fatal[-1].partition("FATAL:")[2].strip() or fatal[-1].strip()
+    return " ".join(line.strip() for line in lines if line.strip())[:500].rstrip(".")
 
 
 def _socket_dir(data_dir: Path, account: _Account) -> Path:
@@ -406,6 +421,10 @@ def _exclusive(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _last_line(text: str) -> str:
