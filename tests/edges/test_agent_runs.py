@@ -3,11 +3,13 @@
 import os
 import signal
 import socket
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
-from agent_world import World, alive
+from agent_world import Process, World, alive
 from postgres_fixtures import _new_database
 
 HELLO = """
@@ -230,3 +232,73 @@ def test_an_agent_that_is_there_before_the_api_waits_and_goes_on(postgres, templ
     finally:
         it.close()
         next(databases, None)
+
+
+def test_a_process_that_died_during_an_outage_is_reported_after_it(world, agents, waiting, tmp_path):
+    agent = agents()
+    path = tmp_path / "go"
+    run_id = world.create_run(waiting, parameters={"path": str(path)})
+    world.wait_for_log(run_id, "waiting")
+    assert world.server.stop() == 0
+    (pid,) = started(path)
+    os.kill(pid, signal.SIGKILL)
+    agent.wait_for(f"PID {pid} returned non-zero exit code -9!")
+    world.start_server()
+    run = world.wait_for_state(run_id)
+    assert run["state"] == "Failed"
+    assert "was killed by SIGKILL" in run["state_message"]
+
+
+def test_a_process_that_dies_while_its_run_is_cancelled_leaves_it_cancelled(world, agents, waiting, tmp_path):
+    agents()
+    path = tmp_path / "go"
+    run_id = world.create_run(waiting, parameters={"path": str(path)})
+    world.wait_for_log(run_id, "waiting")
+    query = "mutation($id: UUID!) { cancel_flow_run(input: {flow_run_id: $id}) { state } }"
+    assert world.graphql(query, id=run_id)["cancel_flow_run"]["state"] == "Cancelling"
+    os.kill(started(path)[0], signal.SIGKILL)
+    assert world.wait_for_state(run_id)["state"] == "Cancelled"
+
+
+def test_a_fork_server_that_dies_is_replaced(world, agents, hello):
+    agent = agents()
+    assert world.wait_for_state(world.create_run(hello))["state"] == "Success"
+    (server,) = [
+        child for child in psutil.Process(agent.popen.pid).children() if "fork_server" in " ".join(child.cmdline())
+    ]
+    server.kill()
+    server.wait(10)
+    assert world.wait_for_state(world.create_run(hello))["state"] == "Success"
+
+
+@pytest.mark.slow
+def test_what_a_killed_agent_had_claimed_is_started_by_another(world, agents, hello):
+    agent = agents()
+    start = datetime.now(UTC) + timedelta(seconds=6)
+    run_id = world.create_run(hello, scheduled_start_time=start.isoformat())
+    world.wait_for_state(run_id, {"Submitted"})
+    agent.stop(signal.SIGKILL)
+    agents()
+    run = world.wait_for_state(run_id)
+    assert run["state"] == "Success"
+    assert states(run).count("Running") == 1
+
+
+def test_an_agent_ends_after_its_last_poll_and_on_ctrl_c(world, hello):
+    run_id = world.create_run(hello)
+    program = "from prefect.agent.local import LocalAgent; LocalAgent(max_polls=1, name='once').start()"
+    agent = Process([sys.executable, "-c", program], world.env, world.folder)
+    assert agent.wait_end() == 0
+    assert world.wait_for_state(run_id)["state"] == "Success"
+    agent = world.start_agent()
+    world.agents.remove(agent)
+    assert agent.stop(signal.SIGINT) == 0
+    agent.wait_for("Keyboard interrupt received! Shutting down...")
+
+
+def test_bad_settings_are_one_sentence(world):
+    agent = world.start_agent(wait=False, PREFECT__CLOUD__AGENT__LABELS="prod")
+    world.agents.remove(agent)
+    assert agent.wait_end() == 1
+    agent.wait_for("Labels must be a list of strings, not the string 'prod'")
+    assert "Traceback" not in agent.text

@@ -72,6 +72,10 @@ class Process:
         """Send a signal, wait for the end, and return the exit code."""
         if self.popen.poll() is None:
             self.popen.send_signal(number)
+        return self.wait_end(seconds)
+
+    def wait_end(self, seconds=60.0):
+        """Wait for the end, and return the exit code."""
         try:
             code = self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
