@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import uvloop
 
 from flowstead_server.app import run
-from flowstead_server.domain.errors import StartupError
+from flowstead_server.domain.errors import FlowsteadError
 from flowstead_server.logging import configure_logging
 from flowstead_server.settings import read_settings
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
         configure_logging(settings.log_level)
         uvloop.run(run(settings))
-    except StartupError as error:
+    except FlowsteadError as error:
         print(f"flowstead_server: {error}", file=sys.stderr)  # noqa: T201 - this is a program
         return 1
     except (asyncio.CancelledError, KeyboardInterrupt):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _BACKLOG = 1024
 _KEEP_ALIVE_SECONDS = 75
 _PING_SECONDS = 20.0
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class WebServer(uvicorn.Server):
@@ -107,7 +107,7 @@ class Server:
 
 
 async def run(settings: Settings) -> None:
-    """Run a server until SIGINT or SIGTERM.
+    """Run a server until SIGINT, SIGTERM or SIGHUP.
 
     Raises:
         StartupError: the server cannot be started.
