@@ -1,0 +1,1 @@
+"""The API server: `python -m flowstead_server` runs one process of it; `app` puts its layers together."""
