@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -98,12 +99,14 @@ async def follow_queue(context: RequestContext, labels: Sequence[str]) -> AsyncG
         ready = await read()
         yield ready
         unrelated: set[int] = set()
+        look_at = time.monotonic() + _seconds_until(ready.next_start_time)
         while True:
-            await follower.wait(_seconds_until(ready.next_start_time))
+            await follower.wait(max(look_at - time.monotonic(), 0))
             hinted = follower.take()
-            if hinted and hinted <= unrelated:
+            if hinted and hinted <= unrelated and time.monotonic() < look_at:
                 continue
             before, ready = ready, await _persistently(read)
+            look_at = time.monotonic() + _seconds_until(ready.next_start_time)
             matching = set(ready.label_set_ids)
             if hinted:
                 unrelated |= hinted - matching
