@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 # What `make generate` writes; `make verify` compares these.
-GENERATED := schema.graphql client/prefect/_generated server/flowstead_server/migrations/schema.sql docs/cli.md
+GENERATED := schema.graphql client/prefect/_generated server/flowstead_server/migrations/schema.sql docs/cli.md docs/states.md
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check generate verify bench ui clean
@@ -51,10 +51,11 @@ check: $(VENV)/.dev ## Lint, formatting, types, and which part may import which
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-generate: $(VENV)/.dev ## Write the schema, the client's operations, schema.sql and the CLI reference anew
+generate: $(VENV)/.dev ## Write the schema, the client's operations, schema.sql and the generated pages anew
 	@$(BIN)/python -m flowstead_server.api.schema_export schema.graphql
 	@$(BIN)/python -m tools.codegen
 	@$(BIN)/python -m flowstead_server.db.schema_dump
+	@$(BIN)/python -m flowstead_server.domain.state_docs docs/states.md
 	@$(BIN)/python -m flowstead_cli.reference docs/cli.md
 
 # Compares with a copy rather than with the repository, so that it also works in an unpacked source archive.
