@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from prefect.core.flow import Flow
     from prefect.core.parameter import Parameter
     from prefect.core.task import Task
-    from prefect.tasks.control_flow import case
+    from prefect.tasks.control_flow.case import case
     from prefect.tasks.core.resource_manager import resource_manager
     from prefect.utilities.edges import flatten, mapped, unmapped
     from prefect.utilities.tasks import apply_map, tags, task

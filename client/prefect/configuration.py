@@ -181,7 +181,7 @@ def _environment(prefix: str) -> Iterator[tuple[CompoundKey, str]]:
             yield path, value
 
 
-def _apply_environment(settings: dict[str, Any], prefix: str) -> None:
+def _apply_environment(settings: MutableMapping[str, Any], prefix: str) -> None:
     for path, value in _environment(prefix):
         level = settings
         for key in path[:-1]:

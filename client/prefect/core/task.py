@@ -139,8 +139,15 @@ class Task(OperatorMixin):
             )
         return super().__new__(cls)
 
-    def run(self) -> Any:
-        """Do the work; subclasses override this with the arguments that they take."""
+    if TYPE_CHECKING:
+
+        def run(self, *args: Any, **kwargs: Any) -> Any:
+            """Do the work; subclasses override this with the arguments that they take."""
+
+    else:
+
+        def run(self) -> None:
+            """Do the work; subclasses override this with the arguments that they take."""
 
     @property
     def logger(self) -> "logging.Logger":

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]  # it has no type hints
 
 from prefect.engine.state import Cached
 from prefect.utilities.datetimes import utcnow
@@ -29,7 +29,7 @@ Validator = Callable[[Cached, Mapping[str, Any], Mapping[str, Any]], bool]
 def hash_input(value: Any) -> str:
     """Return a token that is equal for equal values: dask's if dask is installed, else a hash of the pickle."""
     try:
-        from dask.base import tokenize  # noqa: PLC0415 - an optional dependency
+        from dask.base import tokenize  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - an optional dependency
     except ImportError:
         return hashlib.sha256(cloudpickle.dumps(value)).hexdigest()
     return str(tokenize(value))

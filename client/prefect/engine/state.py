@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]  # it has no type hints
 
 from prefect.engine.result.base import NoResult, Result
 from prefect.utilities.context import context as prefect_context
@@ -303,7 +303,7 @@ class _MetaState(State):
         super().__init__(message=message, result=result, context=context, cached_inputs=cached_inputs)
         while isinstance(state, _MetaState):
             state = state.state
-        self.state = state
+        self.state: State | None = state
 
 
 class ClientFailed(_MetaState):

@@ -242,7 +242,7 @@ def run_task(run: TaskRun, state: State) -> State:
     runner.logger.debug("Task %r: Calling task.run() method...", run.name)
     redirect: Any = contextlib.nullcontext()
     if task.log_stdout:
-        redirect = contextlib.redirect_stdout(RedirectToLog(runner.logger))  # type: ignore[type-var]  # a text stream
+        redirect = contextlib.redirect_stdout(RedirectToLog(runner.logger))
     try:
         with redirect:
             value = run_with_timeout(task.run, task.timeout, run.values(), run.name)

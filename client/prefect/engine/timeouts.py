@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]  # it has no type hints
 
 from prefect.exceptions import TaskTimeoutSignal
 from prefect.utilities.context import context

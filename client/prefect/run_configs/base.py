@@ -64,7 +64,7 @@ def parse_yaml(text: str, name: str) -> Any:
     except ValueError:
         pass
     try:
-        import yaml  # noqa: PLC0415 - an optional dependency
+        import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - an optional dependency
     except ImportError:
         raise ImportError(
             f"Reading `{name}` as YAML needs PyYAML. Install it with `pip install 'flowstead[kubernetes]'`, "

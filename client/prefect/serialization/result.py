@@ -40,19 +40,19 @@ def result_to_dict(result: Result | None) -> dict[str, Any]:
 
 
 def _local(data: Mapping[str, Any]) -> Result:
-    from prefect.engine.results import LocalResult  # noqa: PLC0415 - only for such results
+    from prefect.engine.results.local_result import LocalResult  # noqa: PLC0415 - only for such results
 
     return LocalResult(dir=data.get("dir"), validate_dir=False, location=data.get("location"))
 
 
 def _prefect(data: Mapping[str, Any]) -> Result:
-    from prefect.engine.results import PrefectResult  # noqa: PLC0415 - only for such results
+    from prefect.engine.results.prefect_result import PrefectResult  # noqa: PLC0415 - only for such results
 
     return PrefectResult(location=data.get("location"))
 
 
 def _constant(data: Mapping[str, Any]) -> Result:
-    from prefect.engine.results import ConstantResult  # noqa: PLC0415 - only for such results
+    from prefect.engine.results.constant_result import ConstantResult  # noqa: PLC0415 - only for such results
 
     return ConstantResult(location=data.get("location"))
 

@@ -7,7 +7,7 @@ from prefect._version import __version__
 from prefect.engine import state as states
 from prefect.engine.state import State
 from prefect.serialization.result import result_from_dict, result_to_dict
-from prefect.utilities.datetimes import as_datetime
+from prefect.utilities.datetimes import as_datetime, utcnow
 
 __all__ = ["state_from_dict", "state_to_dict"]
 
@@ -63,7 +63,7 @@ def state_from_dict(data: Mapping[str, Any]) -> State:
     if isinstance(state, (states.Scheduled, states.Queued)):
         start = data.get("start_time")
         if start is None and not isinstance(state, states.Paused):
-            own["start_time"] = states.utcnow()
+            own["start_time"] = utcnow()
         else:
             own["start_time"] = as_datetime(start) if start is not None else None
     if isinstance(state, states.Retrying):

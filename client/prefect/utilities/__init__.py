@@ -15,8 +15,6 @@ _MODULES = frozenset(
         "datetimes",
         "debug",
         "edges",
-        "executors",
-        "filesystems",
         "graphql",
         "importtools",
         "logging",

@@ -45,7 +45,8 @@ class DotDict(MutableMapping[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the contents as plain dictionaries, also inside nested containers."""
-        return as_nested_dict(self, dict)
+        plain: dict[str, Any] = as_nested_dict(self, dict)
+        return plain
 
     def copy(self) -> "DotDict":
         """Return a shallow copy."""
@@ -107,7 +108,7 @@ def merge_dicts(d1: MutableMapping[Any, Any], d2: Mapping[Any, Any]) -> MutableM
     return new
 
 
-class CompoundKey(tuple):
+class CompoundKey(tuple[Any, ...]):
     """The path to a leaf of a nested dictionary; a tuple of its keys."""
 
 

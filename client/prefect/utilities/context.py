@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Context", "context"]
 
 
-class Context(DotDict, threading.local):  # type: ignore[misc]  # threading.local declares its attributes as dynamic
+class Context(DotDict, threading.local):
     """A thread-local mapping with attribute access; see the module's docstring."""
 
     def __init__(self) -> None:

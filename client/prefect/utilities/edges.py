@@ -15,6 +15,7 @@ class EdgeAnnotation:
 
     def __init__(self, value: Any) -> None:
         self.annotations: dict[str, bool] = {}
+        self.value: Any
         if isinstance(value, EdgeAnnotation):
             self.annotations.update(value.annotations)
             value = value.value

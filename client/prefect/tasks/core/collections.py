@@ -14,7 +14,7 @@ __all__ = ["Dict", "List", "Set", "Tuple"]
 class _Variadic(Task):
     """Takes any number of positional arguments, as `arg_1`, `arg_2`, ..."""
 
-    def bind(  # type: ignore[override]  # any number of positional arguments is the point
+    def bind(
         self,
         *args: Any,
         mapped: bool = False,

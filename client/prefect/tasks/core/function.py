@@ -30,7 +30,7 @@ class FunctionTask(Task):
         if name is None:
             name = getattr(fn, "__name__", type(self).__name__)
         self._run_signature = check_run(fn, name)
-        self.run = fn
+        self.run = fn  # type: ignore[method-assign]  # each function task has its own
         super().__init__(name=name, **kwargs)
         # Only what documents the function: its __dict__ could hide attributes of the task.
         functools.update_wrapper(
