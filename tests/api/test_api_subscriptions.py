@@ -15,6 +15,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from flowstead_server.api import streams
+from flowstead_server.db import Database
+from flowstead_server.domain.caller import Caller
+from flowstead_server.orchestration.flow_runs import CreateFlowRun, create_flow_run
+from flowstead_server.orchestration.logs import write_run_logs
+from flowstead_server.pubsub.hub import Hub
 from flowstead_server.web import websocket
 
 EVENTS = """
@@ -286,3 +292,27 @@ async def test_a_reader_that_does_not_read_is_told_and_goes_on_from_its_cursor(
     assert codes == [websocket.SLOW_READER_CODE]
     assert seen == list(range(1, 2_001))
     await has_followers(api, 0)
+
+
+async def test_what_one_process_stores_is_told_by_another_at_once(
+    api: Any, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "POLL_SECONDS", 3_600.0)
+    run_id = await new_run(api)
+    async with await Database.connect(database_dsn) as database:
+        hub = Hub(database.open_connection)
+        database.hints = hub
+        await hub.start()
+        await asyncio.wait_for(hub.wait_connected(), DEADLINE)
+        caller = Caller(api.tenant_id)
+        async with api.socket() as socket:
+            await socket.init()
+            await socket.subscribe(EVENTS, {"id": run_id}, "1")
+            await socket.subscribe(READY, {}, "2")
+            await socket.receive()
+            await socket.receive()
+            await write_run_logs(database, caller, [{"flow_run_id": UUID(run_id), "message": "from elsewhere"}])
+            assert [event["message"] for event in (await page(socket))["events"]] == ["from elsewhere"]
+            await create_flow_run(database, caller, CreateFlowRun(flow_id=UUID(await new_flow(api))))
+            assert (await socket.next())["runs_ready"]["waiting"] == 2
+        await hub.stop()

@@ -87,3 +87,22 @@ async def test_internal_errors_are_masked(api: Any) -> None:
         assert "An internal API error occurred." in text
         assert "API_ERROR" in text
         assert "mislaid" not in text
+
+
+@pytest.mark.parametrize(
+    ("headers", "payload"),
+    [
+        ({"X-PREFECT-CORE-VERSION": "1.4.1"}, None),
+        ({}, {"X-PREFECT-CORE-VERSION": "1.4.1"}),
+        ({}, {"headers": {"x-prefect-core-version": "1.4.1"}}),
+    ],
+)
+async def test_the_caller_is_known_by_the_handshake_or_the_first_message(
+    api: Any, headers: dict[str, str], payload: dict[str, Any] | None
+) -> None:
+    async with api.socket(**headers) as socket:
+        await socket.init(payload)
+        await socket.subscribe('mutation { register_agent(input: {type: "LocalAgent"}) { id } }')
+        agent_id = (await socket.next())["register_agent"]["id"]
+    data = await api.data(f'{{ agent_by_pk(id: "{agent_id}") {{ core_version }} }}')
+    assert data == {"agent_by_pk": {"core_version": "1.4.1"}}
