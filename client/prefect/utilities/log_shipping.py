@@ -2,7 +2,8 @@
 
 A line travels at most `cloud.logging_delay` seconds after the first one that waits with it.  When an upload fails the
 batch is kept and tried again every `cloud.logging_heartbeat` seconds; what is still pending at the end of the process
-gets three more tries within a bounded time.  Nothing here raises into the code that logs: trouble is a `UserWarning`.
+gets three more tries within a bounded time.  When the API refuses the lines, because the run belongs to another process
+now, they and all later ones are dropped.  Nothing here raises into the code that logs: trouble is a `UserWarning`.
 A forked child starts with nothing pending; what its parent had pending stays the parent's.
 """
 
@@ -16,6 +17,7 @@ from collections import deque
 from typing import Any, Protocol
 
 from prefect.configuration import config
+from prefect.exceptions import VersionLockMismatchSignal
 
 __all__ = ["LOG_MANAGER", "LogManager", "LogUploader"]
 
@@ -56,6 +58,7 @@ class LogManager:
         self._urgent = False
         self._stopping = False
         self._failed = False
+        self._refused = False
         self._thread: threading.Thread | None = None
 
     def after_fork(self) -> None:
@@ -67,6 +70,8 @@ class LogManager:
         """Take one line (`flow_run_id, task_run_id, timestamp, name, level, message`) for upload; never blocks."""
         size = len(line["message"] or "") + LOG_OVERHEAD
         with self._condition:
+            if self._refused:
+                return
             if self._pending_size + size > MAX_PENDING_SIZE:
                 self._dropped += 1
                 return
@@ -127,6 +132,12 @@ class LogManager:
             error = self._upload(batch)
             with self._condition:
                 self._in_flight = 0
+                if isinstance(error, VersionLockMismatchSignal):
+                    self._refused = True
+                    self._pending.clear()
+                    self._pending_size = 0
+                    self._condition.notify_all()
+                    continue
                 if error is None:
                     self._failed = False
                     self._condition.notify_all()

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import prefect
+from prefect.exceptions import VersionLockMismatchSignal
 from prefect.utilities.configuration import set_temporary_config
 from prefect.utilities.log_shipping import MAX_LOG_SIZE, LogManager
 from prefect.utilities.logging import (
@@ -137,6 +138,22 @@ def test_a_forked_child_starts_with_nothing_and_ships_its_own(manager, shelf):
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert manager.flush(timeout=20)
     assert shelf.lines() == ["parent's"]
+
+
+def test_refused_lines_are_dropped_at_once():
+    class Closed(Shelf):
+        def write_run_logs(self, logs):
+            self.batches.append(list(logs))
+            raise VersionLockMismatchSignal("another process has the run")
+
+    shelf = Closed()
+    manager = LogManager(shelf)
+    manager.enqueue(line("a"))
+    assert manager.flush(timeout=20)
+    manager.enqueue(line("b"))
+    assert manager.flush(timeout=20)
+    manager.stop()
+    assert shelf.lines() == ["a"]
 
 
 @pytest.fixture

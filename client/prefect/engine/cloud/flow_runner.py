@@ -202,6 +202,8 @@ class CloudFlowRunner(FlowRunner):
 
     def execute(self, state: State, flow_pass: FlowPass, return_tasks: "set[Task]") -> State:
         """Run the tasks while the API is told that they run, and asked whether they should."""
+        if not state.is_running():
+            return super().execute(state, flow_pass, return_tasks)
         flow_run_id = prefect_context.flow_run_id
         watcher = CancellationWatcher(self.client, flow_run_id)
         beats: contextlib.AbstractContextManager[Any] = heartbeat(
