@@ -302,3 +302,28 @@ def test_bad_settings_are_one_sentence(world):
     assert agent.wait_end() == 1
     agent.wait_for("Labels must be a list of strings, not the string 'prod'")
     assert "Traceback" not in agent.text
+
+
+def test_a_run_may_act_on_other_runs(world, agents, hello):
+    """A claim is on one run: what a process says about another is what anybody may say."""
+    agents()
+    flow_id = world.register(
+        """
+        from prefect import Client, Flow, Parameter, task
+        from prefect.engine.state import Success
+
+        @task
+        def finish(run_id):
+            client = Client()
+            client.set_flow_run_name(run_id, "renamed")
+            client.set_flow_run_state(run_id, state=Success("said by another run"))
+
+        with Flow("acting") as flow:
+            finish(Parameter("run_id"))
+        """,
+        "acting",
+    )
+    other = world.create_run(hello, labels=["nobody-has-this"])
+    run = world.wait_for_state(world.create_run(flow_id, parameters={"run_id": other}))
+    assert run["state"] == "Success", run
+    assert world.run(other)["state_message"] == "said by another run"

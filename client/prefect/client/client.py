@@ -2,8 +2,8 @@
 
 Constructing a client sends nothing.  Methods raise what sessions raise (`prefect.client.session`): `ClientError` and
 its children, or `VersionLockMismatchSignal`; and `ValueError` or `TypeError` for arguments that cannot be right.
-Clients of one API share their connections.  Every request of a claimed run's process carries the run's claim token, so
-that the API can refuse a process that is no longer the run's.
+Clients of one API share their connections.  What a claimed run's process says about its own run carries the run's claim
+token, so that the API can refuse a process that is no longer the run's; what it says about other runs does not.
 """
 
 import logging
@@ -44,6 +44,15 @@ def _session(url: str, api_key: str | None, tenant_id: str | None, timeout: floa
     if session is None:
         session = _sessions.setdefault(key, Session(url, api_key=api_key, tenant_id=tenant_id, timeout=timeout))
     return session
+
+
+def _flow_runs_of(variables: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the flow runs that an operation changes."""
+    given = variables.get("input")
+    if not isinstance(given, Mapping):
+        return set()
+    members = [given, *(given.get("states") or ()), *(given.get("logs") or ())]
+    return {str(member["flow_run_id"]) for member in members if member.get("flow_run_id")}
 
 
 def _check_finite(value: Any, place: str) -> None:
@@ -92,9 +101,9 @@ class Client:
         """Send these headers with every later request of this client."""
         self._attached_headers.update(headers)
 
-    def _headers(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    def _headers(self, extra: Mapping[str, str] | None = None, *, is_claimed: bool = False) -> dict[str, str]:
         headers = {**self._attached_headers, **(extra or {})}
-        token = prefect.context.get("claim_token")
+        token = prefect.context.get("claim_token") if is_claimed else None
         if token:
             headers.setdefault(CLAIM_TOKEN_HEADER, str(token))
         return headers
@@ -106,7 +115,10 @@ class Client:
 
     def execute(self, request: Request[R], *, headers: Mapping[str, str] | None = None, retry: bool = True) -> R:
         """Send a generated request (`prefect._generated.operations`) and return its typed answer."""
-        return self.session.execute(request, headers=self._headers(headers), retry=retry)
+        runs = _flow_runs_of(request.variables)
+        # Without the id of a flow run it is about a task run, and those are the engine's own.
+        is_claimed = not runs or runs == {str(prefect.context.get("flow_run_id"))}
+        return self.session.execute(request, headers=self._headers(headers, is_claimed=is_claimed), retry=retry)
 
     def graphql(
         self,

@@ -96,14 +96,16 @@ def test_graphql_errors(api, client):
     assert "{'a': 1}" in text
 
 
-def test_every_request_of_a_claimed_run_carries_its_token(api, client):
+def test_what_a_claimed_run_says_about_itself_carries_its_token(api, client):
     api.answers = [{"data": {"update_flow_run_heartbeat": {"success": True}}}]
     client.update_flow_run_heartbeat("run")
-    with prefect.context(claim_token="token"):
+    with prefect.context(claim_token="token", flow_run_id="run"):
         client.attach_headers({"X-Mine": "1"})
         client.update_flow_run_heartbeat("run")
-    plain, claimed = (headers for headers, _ in api.requests)
+        client.update_flow_run_heartbeat("another run")
+    plain, claimed, about_another = (headers for headers, _ in api.requests)
     assert "x-prefect-claim-token" not in plain
+    assert "x-prefect-claim-token" not in about_another
     assert claimed["x-prefect-claim-token"] == "token"
     assert claimed["x-prefect-heartbeat-id"] == "run"
     assert claimed["x-mine"] == "1"
