@@ -73,3 +73,16 @@ def leave_a_file_open():
     import careless
 
     careless.write(os.environ["REPORT"])
+
+
+def use_processes():
+    """Start workers in both ways that multiprocessing has, and a thread that outlives the entry."""
+    import multiprocessing
+    import threading
+
+    for method in ("spawn", "fork"):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            print(method, pool.map(abs, [-1, -2]))
+    done = threading.Event()
+    threading.Thread(target=lambda: done.wait(20) and print("the thread ended")).start()
+    threading.Timer(0.1, done.set).start()

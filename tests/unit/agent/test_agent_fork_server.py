@@ -276,3 +276,10 @@ async def test_what_a_module_of_the_run_left_open_is_flushed_at_the_end(it):
     child = await it.launch("leave_a_file_open")
     assert await child.ended == 0
     assert it.report.read_text() == "kept"
+
+
+@bench
+async def test_a_child_may_start_processes_and_threads(it):
+    child = await it.launch("use_processes")
+    assert await child.ended == 0, it.output.tail()
+    assert it.output.tail().splitlines() == ["spawn [1, 2]", "fork [1, 2]", "the thread ended"]
