@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -18,6 +18,7 @@ from websockets.typing import Subprotocol
 from flowstead_server.api.schema import api_schema
 from flowstead_server.app import WebServer, listening_socket, web_config
 from flowstead_server.db import Database
+from flowstead_server.db.embedded import EmbeddedPostgres
 from flowstead_server.orchestration.tenants import ensure_default_tenant
 from flowstead_server.pubsub.hub import Hub
 from flowstead_server.settings import Settings
@@ -127,28 +128,45 @@ async def serving(application: WebApplication) -> AsyncIterator[str]:
             await task
 
 
-@pytest.fixture
-async def tenant_id(database: Database) -> UUID:
-    """The default tenant of the database."""
-    return await ensure_default_tenant(database)
-
-
-@pytest.fixture
-async def hub(database: Database) -> AsyncIterator[Hub]:
-    """Hints that go in and out."""
+@contextlib.asynccontextmanager
+async def running_api(database: Database) -> AsyncIterator[Api]:
+    """Run a server over a database, with hints that go in and out."""
+    tenant_id = await ensure_default_tenant(database)
     hub = Hub(database.open_connection)
     database.hints = hub
     await hub.start()
-    await asyncio.wait_for(hub.wait_connected(), 10)
-    yield hub
-    await hub.stop()
+    try:
+        await asyncio.wait_for(hub.wait_connected(), DEADLINE)
+        application = WebApplication(
+            schema=api_schema(), database=database, hub=hub, tenant_id=tenant_id, version="9.9.9", body_limit=BODY_LIMIT
+        )
+        async with serving(application) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
+            yield Api(url, client, database, hub, tenant_id)
+    finally:
+        await hub.stop()
 
 
 @pytest.fixture
-async def api(database: Database, hub: Hub, tenant_id: UUID) -> AsyncIterator[Api]:
-    """A server over a database of its own."""
-    application = WebApplication(
-        schema=api_schema(), database=database, hub=hub, tenant_id=tenant_id, version="9.9.9", body_limit=BODY_LIMIT
-    )
-    async with serving(application) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
-        yield Api(url, client, database, hub, tenant_id)
+async def own_api(database: Database) -> AsyncIterator[Api]:
+    """A server over a database of the test's own."""
+    async with running_api(database) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+async def shared_api(postgres: EmbeddedPostgres, template_database: str) -> AsyncIterator[Api]:
+    """A server for all tests of a module, which must not mind what the others store."""
+    name = f"shared_{os.getpid()}_{uuid4().hex[:8]}"
+    async with await Database.connect(postgres.dsn_of("postgres")) as admin:
+        await admin.execute(f'create database "{name}" template "{template_database}"')
+        try:
+            async with await Database.connect(postgres.dsn_of(name)) as database, running_api(database) as api:
+                yield api
+        finally:
+            await admin.execute(f'drop database if exists "{name}" with (force)')
+
+
+@pytest.fixture
+def api(own_api: Api) -> Api:
+    """The server that tests ask; modules whose tests do not disturb each other make it the shared one."""
+    return own_api

@@ -11,6 +11,12 @@ import pytest
 HELLO = {"data": {"hello": "\N{WAVING HAND SIGN}"}}
 
 
+@pytest.fixture
+def api(shared_api: Any) -> Any:
+    """Most tests here leave the database alone."""
+    return shared_api
+
+
 @pytest.mark.parametrize("path", ["/", "/graphql", "/graphql/", "/anything/below"])
 async def test_posts_are_answered_on_every_path(api: Any, path: str) -> None:
     response = await api.http.post(path, json={"query": "{ hello }"})
@@ -172,30 +178,32 @@ async def test_probes(api: Any) -> None:
     assert "GraphQL API" in page.text
 
 
-async def test_health_says_that_the_database_is_gone(api: Any) -> None:
-    await api.database.close()
-    response = await api.http.get("/health")
+async def test_health_says_that_the_database_is_gone(own_api: Any) -> None:
+    await own_api.database.close()
+    response = await own_api.http.get("/health")
     assert response.status_code == 503
     assert response.json()["status"] == "unavailable"
 
 
-async def test_without_a_database_operations_fail_in_a_way_that_clients_retry(api: Any) -> None:
-    await api.database.close()
-    response = await api.post("{ tenant { id } }")
+async def test_without_a_database_operations_fail_in_a_way_that_clients_retry(own_api: Any) -> None:
+    await own_api.database.close()
+    response = await own_api.post("{ tenant { id } }")
     assert response.status_code == 200
     assert response.json()["errors"][0]["extensions"]["code"] == "API_ERROR"
-    response = await api.post(
+    response = await own_api.post(
         "mutation($input: create_project_input!) { create_project(input: $input) { id } }", {"input": {"name": "p"}}
     )
     assert response.status_code == 200
     assert response.json()["errors"][0]["extensions"]["code"] == "API_ERROR"
 
 
-async def test_an_internal_error_is_masked_and_its_id_is_in_the_log(api: Any, caplog: pytest.LogCaptureFixture) -> None:
-    await api.database.execute("alter table project rename to mislaid")
+async def test_an_internal_error_is_masked_and_its_id_is_in_the_log(
+    own_api: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await own_api.database.execute("alter table project rename to mislaid")
     query = "mutation($input: create_project_input!) { create_project(input: $input) { id } }"
     with caplog.at_level(logging.ERROR):
-        response = await api.post(query, {"input": {"name": "p"}})
+        response = await own_api.post(query, {"input": {"name": "p"}})
     assert response.status_code == 200
     content = response.json()
     (error,) = content["errors"]

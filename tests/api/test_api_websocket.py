@@ -10,6 +10,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 
+@pytest.fixture
+def api(shared_api: Any) -> Any:
+    """Most tests here leave the database alone."""
+    return shared_api
+
+
 async def test_queries_are_answered_over_a_websocket_too(api: Any) -> None:
     async with api.socket() as socket:
         await socket.init()
@@ -78,9 +84,9 @@ async def test_mistakes_come_as_errors_with_their_code(api: Any, query: str, var
                 assert await socket.receive() == {"id": ident, "type": "complete"}
 
 
-async def test_internal_errors_are_masked(api: Any) -> None:
-    await api.database.execute("alter table project rename to mislaid")
-    async with api.socket() as socket:
+async def test_internal_errors_are_masked(own_api: Any) -> None:
+    await own_api.database.execute("alter table project rename to mislaid")
+    async with own_api.socket() as socket:
         await socket.init()
         await socket.subscribe('mutation { create_project(input: {name: "p"}) { id } }')
         text = json.dumps(await socket.receive())
