@@ -82,6 +82,21 @@ async def test_pages_follow_each_other_to_the_end(database: Database) -> None:
     assert (end.events, end.cursor, end.finished) == ([], cursor, True)
 
 
+async def test_pages_of_large_messages_are_short(database: Database) -> None:
+    seeded = await seed(database, tasks=0)
+    run_id = await seeded.run()
+    await set_flow(seeded, run_id, "Success")
+    for n in range(9):
+        await write_run_logs(database, seeded.caller, [{"flow_run_id": run_id, "message": str(n) * 1_000_000}])
+    pages, cursor = [], 0
+    while not (page := await read_events(database, seeded.caller, run_id, cursor)).finished:
+        cursor = page.cursor
+        pages.append(page)
+    pages.append(page)
+    assert [len(page.events) for page in pages] == [6, 4, 1]
+    assert [(event.message or "")[:1] for page in pages for event in page.events[-1:]] == ["3", "7", "8"]
+
+
 async def test_unknown_and_foreign_runs_and_nonsense_cursors(database: Database) -> None:
     seeded = await seed(database)
     run_id = await seeded.run()

@@ -25,7 +25,6 @@ _LOST: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
-    asyncpg.InterfaceError,
     OSError,
     asyncio.TimeoutError,
 )
@@ -48,11 +47,16 @@ def translate(error: BaseException) -> FlowsteadError | None:
         translated = ConflictError("The database is busy with conflicting changes; please try again.")
     elif isinstance(error, asyncpg.QueryCanceledError):
         translated = ApiUnavailableError("The database took too long to answer and the statement was stopped.")
-    elif isinstance(error, (*_BAD_VALUES, asyncpg.DataError)):
+    elif isinstance(error, _BAD_VALUES):
         translated = BadInputError(f"A value cannot be stored: {_first_line(error)}.")
-    elif isinstance(error, _LOST) and not isinstance(error, asyncpg.InternalClientError):
+    elif isinstance(error, _LOST) or _is_closed(error):
         translated = ApiUnavailableError("Unable to connect to postgres.")
     return translated
+
+
+def _is_closed(error: BaseException) -> bool:
+    # the driver has one class for connections and pools that are closed and for misuse, which is a defect of ours
+    return isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
 
 
 @contextmanager

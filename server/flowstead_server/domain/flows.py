@@ -18,6 +18,7 @@ from flowstead_server.domain.errors import BadInputError
 from flowstead_server.domain.serialized_states import encode
 
 MAX_FLOW_BYTES: Final = 50_000_000
+MAX_NAME_BYTES: Final = 1000
 _OLDEST_CORE_VERSION: Final = (0, 6, 1)
 _VERSION: Final = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+))?")
 _MAX_INT: Final = 2**31 - 1
@@ -57,6 +58,13 @@ def decompress(text: str) -> dict[str, Any]:
     return flow
 
 
+def check_length(text: str, what: str) -> None:
+    """Raise BadInputError if a name is too long to be looked up by an index."""
+    size = len(text.encode())
+    if size > MAX_NAME_BYTES:
+        raise BadInputError(f"{what} may have {MAX_NAME_BYTES} bytes at most, but {text[:40]!r}… has {size}.")
+
+
 def parse_flow(flow: object) -> ParsedFlow:
     """Read a serialized flow."""
     if not isinstance(flow, dict):
@@ -64,6 +72,7 @@ def parse_flow(flow: object) -> ParsedFlow:
     name = flow.get("name")
     if not isinstance(name, str) or not name:
         raise BadInputError("A serialized flow must have a name.")
+    check_length(name, "The name of a flow")
     core_version = flow.get("__version__")
     if core_version is not None and not isinstance(core_version, str):
         raise BadInputError(f"The __version__ of a serialized flow must be text, but it is {core_version!r}.")
@@ -91,6 +100,7 @@ def task_columns(tasks: object) -> list[dict[str, Any]]:
         slug = task.get("slug") if isinstance(task, dict) else None
         if not isinstance(slug, str) or not slug:
             raise BadInputError("Every serialized task must have a slug.")
+        check_length(slug, "The slug of a task")
         trigger = task.get("trigger")
         if isinstance(trigger, dict):
             trigger = trigger.get("fn")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flowstead_server.domain.errors import BadInputError
 
@@ -10,13 +10,20 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 
+# Together, in UTF-8: what an index entry can hold.
+MAX_LABEL_BYTES: Final = 2000
+
+
 def normalized(labels: Iterable[object]) -> list[str]:
-    """Return the labels sorted, each once. Raises BadInputError if one is no text or contains NUL."""
+    """Return the labels sorted, each once. Raises BadInputError if one is no text or contains NUL, or for too many."""
     distinct: set[str] = set()
     for label in labels:
         if not isinstance(label, str) or "\0" in label:
             raise BadInputError(f"A label must be text without NUL characters, but this one is {label!r}.")
         distinct.add(label)
+    size = sum(len(label.encode()) for label in distinct)
+    if size > MAX_LABEL_BYTES:
+        raise BadInputError(f"Labels may have {MAX_LABEL_BYTES} bytes together, but these {len(distinct)} have {size}.")
     return sorted(distinct)
 
 

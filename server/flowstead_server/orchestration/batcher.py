@@ -23,6 +23,7 @@ Answer = TypeVar("Answer")
 class Batcher(Generic[Item, Answer]):
     """Hands items to `run` in batches of at most `max_size`, at most `max_in_flight` batches at a time.
 
+    A batch also ends with the item that brings its weight (`weigh`, for instance bytes) to `max_weight`.
     `run` answers in the order of its items; an answer that is a FlowsteadError is raised to that item's caller alone.
     """
 
@@ -32,10 +33,14 @@ class Batcher(Generic[Item, Answer]):
         *,
         max_size: int = 128,
         max_in_flight: int = 2,
+        weigh: Callable[[Item], int] = lambda _: 0,
+        max_weight: int = 2_000_000,
     ) -> None:
         self._run = run
         self._max_size = max_size
         self._max_in_flight = max_in_flight
+        self._weigh = weigh
+        self._max_weight = max_weight
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._workers: set[asyncio.Task[None]] = set()
 
@@ -65,10 +70,12 @@ class Batcher(Generic[Item, Answer]):
     async def _work(self) -> None:
         while self._waiting:
             batch: list[tuple[Item, asyncio.Future[Answer]]] = []
-            while self._waiting and len(batch) < self._max_size:
+            weight = 0
+            while self._waiting and len(batch) < self._max_size and weight < self._max_weight:
                 item, future = self._waiting.popleft()
                 if not future.done():
                     batch.append((item, future))
+                    weight += self._weigh(item)
             if batch:
                 await self._answer(batch)
 

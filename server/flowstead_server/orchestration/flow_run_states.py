@@ -52,7 +52,7 @@ class FlowRunWriter:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batcher: Batcher[FlowRunWrite, int] = Batcher(self._run)
+        self._batcher: Batcher[FlowRunWrite, int] = Batcher(self._run, weigh=lambda item: len(item.state.payload))
 
     async def write(self, write: FlowRunWrite) -> int:
         """Return the run's version after the change. Raises what `decide` says."""

@@ -69,12 +69,7 @@ async def create_flow_run(database: Database, caller: Caller, request: CreateFlo
 class _Wanted:
     key: store.FlowKey
     request: CreateFlowRun
-
-
-@dataclass(frozen=True, slots=True)
-class _Created:
-    id: UUID
-    is_new: bool
+    size: int
 
 
 class FlowRunCreator:
@@ -82,11 +77,13 @@ class FlowRunCreator:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batcher: Batcher[_Wanted, UUID] = Batcher(self._run)
+        self._batcher: Batcher[_Wanted, UUID] = Batcher(self._run, weigh=lambda item: item.size)
 
     async def create(self, caller: Caller, request: CreateFlowRun) -> UUID:
         """Do as `create_flow_run`."""
-        return await self._batcher.submit(_Wanted(_flow_key(caller, request), request))
+        key = _flow_key(caller, request)
+        size = sum(len(encode(member)) for member in (request.parameters, request.context, request.run_config))
+        return await self._batcher.submit(_Wanted(key, request, size))
 
     async def _run(self, wanted: list[_Wanted]) -> list[UUID | FlowsteadError]:
         flows = await store.read_flows(self._database, list({item.key for item in wanted}))

@@ -9,7 +9,7 @@ from uuid import uuid4
 import orjson
 
 from flowstead_server.domain.errors import BadInputError, NotFoundError
-from flowstead_server.domain.flows import ParsedFlow, decompress, edge_columns, parse_flow, task_columns
+from flowstead_server.domain.flows import ParsedFlow, check_length, decompress, edge_columns, parse_flow, task_columns
 from flowstead_server.domain.parameters import check_schedulable, clock_parameter_defaults
 from flowstead_server.domain.serialized_states import encode
 from flowstead_server.orchestration.states import cancel_waiting_runs
@@ -49,6 +49,7 @@ async def create_flow(database: Database, caller: Caller, request: CreateFlow) -
     be activated does not fail the registration. Raises NotFoundError (project), BadInputError (the flow).
     """
     parsed = parse_flow(request.serialized_flow)
+    check_length(request.version_group_id or "", "The version group of a flow")
     tasks = encode(task_columns(parsed.tasks))
     edges = encode(edge_columns(parsed.edges))
 

@@ -42,7 +42,7 @@ class TaskRunWriter:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batcher: Batcher[TaskRunWrite, int] = Batcher(self._run)
+        self._batcher: Batcher[TaskRunWrite, int] = Batcher(self._run, weigh=lambda item: len(item.state.payload))
 
     async def write_all(self, writes: Sequence[TaskRunWrite]) -> list[int | FlowsteadError]:
         """Return each task run's version after its change, or its error."""

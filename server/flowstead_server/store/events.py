@@ -54,4 +54,6 @@ async def read(executor: Executor, tenant_id: UUID, flow_run_id: UUID, after: in
         if row["kind"] is not None
     ]
     cursor = events[-1].cursor if events else after
-    return EventPage(cursor, events, bool(rows[0]["finished"]) and len(events) < limit)
+    available = rows[0]["available"] or 0
+    is_end = len(events) == available and available < limit
+    return EventPage(cursor, events, bool(rows[0]["finished"]) and is_end)

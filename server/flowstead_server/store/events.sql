@@ -1,13 +1,12 @@
 -- A page of one run's events after a cursor, with what else decides whether a follower is done, in one snapshot.
--- Always answers a row; kind is null if there is no event. Log lines are looked for from the run's creation on only, so
--- that older partitions are not touched. $1 tenant, $2 run, $3 cursor, $4 how many
+-- Always answers a row; kind is null if there is no event. A page ends with the event that brings its messages to four
+-- million bytes; `available` counts what it would hold without that limit. Log lines are looked for from the run's
+-- creation on only, so that older partitions are not touched. $1 tenant, $2 run, $3 cursor, $4 how many
 -- name: read
 with run as materialized (
     select id, created, is_finished_state(state) as finished from flow_run where tenant_id = $1 and id = $2
-)
-select run.finished, e.*
-from run
-left join (
+),
+event as (
     (
         select
             s.seq, 'FLOW_RUN_STATE' as kind, s.timestamp, null::uuid as task_run_id, null::text as task_name,
@@ -44,5 +43,15 @@ left join (
     )
     order by seq
     limit $4
-) e on true
-order by e.seq;
+),
+page as (
+    select
+        e.*,
+        count(*) over () as available,
+        sum(coalesce(octet_length(e.message), 0)) over (order by e.seq) - coalesce(octet_length(e.message), 0) as before
+    from event e
+)
+select run.finished, page.*
+from run
+left join page on page.before < 4000000
+order by page.seq;

@@ -38,6 +38,18 @@ async def test_calls_during_a_batch_form_the_next_one() -> None:
     assert doubler.batches == [[0], [1, 2, 3], [4, 5]]
 
 
+async def test_heavy_items_go_in_small_batches() -> None:
+    doubler = Doubler()
+    batcher = Batcher(doubler.run, max_in_flight=1, weigh=lambda item: item, max_weight=10)
+    first = asyncio.create_task(batcher.submit(0))
+    await doubler.started.wait()
+    others = [asyncio.create_task(batcher.submit(n)) for n in (4, 5, 6, 100, 1)]
+    await asyncio.sleep(0)
+    doubler.go.set()
+    await asyncio.gather(first, *others)
+    assert doubler.batches == [[0], [4, 5, 6], [100], [1]]
+
+
 async def test_one_bad_item_does_not_fail_its_neighbours() -> None:
     doubler = Doubler()
     doubler.go.set()

@@ -68,6 +68,7 @@ def test_old_versions_are_refused(version: str) -> None:
         {"name": "x", "run_config": []},
         {"name": "x", "__version__": 1},
         {"name": "x\0"},
+        {"name": "x" * 1001},
     ],
 )
 def test_unusable_flows_are_explained(flow: Any) -> None:
@@ -82,7 +83,9 @@ def test_triggers_and_tasks_of_edges_come_in_two_forms() -> None:
     assert edges == [{"upstream": "a", "downstream": "b", "key": "k", "mapped": True}]
 
 
-@pytest.mark.parametrize("tasks", [None, {}, [5], [{}], [{"slug": ""}], [{"slug": "a", "max_retries": -1}]])
+@pytest.mark.parametrize(
+    "tasks", [None, {}, [5], [{}], [{"slug": ""}], [{"slug": "a", "max_retries": -1}], [{"slug": "a" * 1001}]]
+)
 def test_unusable_tasks_are_explained(tasks: Any) -> None:
     with pytest.raises(BadInputError):
         task_columns(tasks)

@@ -44,6 +44,12 @@ def test_labels_are_text(labels: list[Any]) -> None:
         labels_of_config({"labels": labels})
 
 
+def test_labels_have_a_size_that_an_index_can_hold() -> None:
+    assert len(normalized(["x" * 2000])) == 1
+    with pytest.raises(BadInputError, match="2000 bytes together, but these 2 have 2004"):
+        normalized(["ä" * 1000, "xxxx"])
+
+
 def test_labels_of_a_config_are_a_list() -> None:
     with pytest.raises(BadInputError, match="must be a list"):
         labels_of_config({"labels": "gpu"})
