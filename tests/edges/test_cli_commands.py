@@ -102,3 +102,25 @@ def test_quiet_runs_print_the_id_only_and_are_created_once(cli):
     assert "└── Name: named\n" in done.stdout
     assert "└── Labels: ['nobody-has-this']\n" in done.stdout
     assert "named" in cli("get", "flow-runs", "--flow", "quiet").stdout
+
+
+def test_a_heartbeat_is_seen_by_the_api(cli):
+    flow_id = cli.register("beating", "beating.py", HELLO.format(name="beating", default="default='x'"))
+    run_id = cli("run", "--id", flow_id, "--quiet", "--label", "nobody-has-this").stdout.strip()
+    query = "query($id: uuid!) { flow_run_by_pk(id: $id) { heartbeat } }"
+    before = cli.graphql(query, id=run_id)["flow_run_by_pk"]["heartbeat"]
+    done = cli("heartbeat", "flow-run", "--id", run_id, "--num", "1")
+    assert done.stdout == ""
+    after = cli.graphql(query, id=run_id)["flow_run_by_pk"]["heartbeat"]
+    assert after is not None
+    assert after != before
+
+
+def test_executing_needs_a_flow_run(cli):
+    done = cli("execute", "flow-run", code=1)
+    assert "Not currently executing a flow within a Cloud context." in done.stdout + done.stderr
+
+
+def test_agents_refuse_options_that_make_no_sense(cli):
+    assert "--env takes KEY=VALUE" in cli("agent", "local", "start", "--env", "A", code=2).stderr
+    assert "'loud' is not a log level" in cli("agent", "local", "start", "--log-level", "loud", code=2).stderr
