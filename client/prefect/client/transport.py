@@ -11,6 +11,9 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from prefect.client import lean_httpx  # noqa: F401 - before gql, which imports httpx
+
+# isort: split
 from gql import GraphQLRequest
 from gql.transport.exceptions import (
     TransportConnectionFailed,
