@@ -16,7 +16,7 @@ LAZY_MODULES = (
     "multiprocessing",
     "cloudpickle",
     "pendulum",
-    "gql.transport.httpx",
+    "prefect.client.transport",
     "prefect.client.client",
     "prefect.engine.cloud.task_runner",
     "prefect.engine.task_runner",
