@@ -5,9 +5,11 @@ an exit code.  0 is success, 1 a failure, 2 a wrong command line.  A reader that
 quietly.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -63,41 +65,51 @@ def _print_sentence(message: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _leave_pipe_quietly() -> None:
+def _finish(code: int) -> int:
     # The interpreter flushes standard output once more when it ends; it must find something that accepts the rest.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or 1
+    return code
 
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; only defects raise."""
     try:
         code: Any = cli.main(args=args, prog_name="prefect", standalone_mode=False)
-        sys.stdout.flush()
     except BrokenPipeError:
-        _leave_pipe_quietly()
-        return 1
-    except (typer.Abort, KeyboardInterrupt):
+        return _finish(1)
+    except typer.Abort:
+        code = _finish(1)
         print("\nAborted!", file=sys.stderr)
-        return 1
     except typer.TyperException as error:
+        code = _finish(error.exit_code)
         show = getattr(error, "show", None)
         if show is None:
             _print_sentence(f"Error: {error.message}")
         else:
             show()
-        return error.exit_code
     except BaseException as error:
         sentence = explained(error)
         if sentence is None:
             raise
-        sys.stdout.flush()
+        code = _finish(int(getattr(error, "exit_code", 1)))
         _print_sentence(sentence)
-        return int(getattr(error, "exit_code", 1))
-    return code if isinstance(code, int) else 0
+    return _finish(code if isinstance(code, int) else 0)
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Whoever started this closed it; there is nobody to read.
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open until the end
+        elif isinstance(stream, io.TextIOWrapper):
+            # What a flow logs is not always what a terminal can show.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run())
 
 

@@ -75,6 +75,13 @@ class LazyGroup(HelpGroup):
             command = self.load(name)
         return name, command, rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; Ctrl-C that it does not handle itself aborts it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the plain list of commands, one section for each panel."""
         panels: dict[str, list[tuple[str, str]]] = {}

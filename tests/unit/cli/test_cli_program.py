@@ -1,6 +1,8 @@
 """The `prefect` command as a program: help, exit codes, what it imports, and its reference."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +127,32 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(prefect):
     process.stdout.close()
     with process:
         assert process.stderr.read() == ""
+
+
+def test_output_that_is_closed_or_cannot_show_a_character_stops_nothing(prefect, tmp_path):
+    done = subprocess.run(["sh", "-c", f"{sys.executable} -m prefect version >&-"], check=False, timeout=60)
+    assert done.returncode == 0
+    (tmp_path / "odd.py").write_text("from prefect import Flow\nflow = Flow('ß \\ud800')\n")
+    done = prefect("run", "--path", "odd.py", "--name", "none", PYTHONIOENCODING="ascii:strict")
+    assert done.returncode == 1
+    assert "Did not find 'none' in flows at odd.py. Found " in done.stderr
+
+
+def test_ctrl_c_aborts_a_command(tmp_path):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "get", "flows"],
+            env={**os.environ, "PREFECT__CLOUD__API": f"http://127.0.0.1:{silent.getsockname()[1]}"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process, silent.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            assert process.stderr.read() == "\nAborted!\n"
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["version"]])
