@@ -199,9 +199,12 @@ async def _database_url(settings: Settings) -> AsyncIterator[str]:
         with contextlib.suppress(StartupError):
             await (await start).stop()
         raise
+    keeper = asyncio.create_task(embedded.keep_running(), name="embedded-postgres")
     try:
         yield embedded.dsn
     finally:
+        keeper.cancel()
+        await asyncio.wait([keeper])
         await embedded.stop()
 
 

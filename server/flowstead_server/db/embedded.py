@@ -3,8 +3,9 @@
 Durable settings (fsync, synchronous commit), no network: only a Unix socket that its owner may reach. Any number of
 processes may use one data directory; the first starts the server, the last one to end stops it (advisory file locks, so
 a killed process counts as ended). A server that outlived its users is taken over; files of one that died are cleaned up
-by PostgreSQL's own recovery. As root it runs as the data's owner, or the user `pgserver`, who is made if need be and
-gets permission to pass through (not read) the folders above the data.
+by PostgreSQL's own recovery, and a user that awaits `keep_running` starts it again. As root it runs as the data's
+owner, or the user `pgserver`, who is made if need be and gets permission to pass through (not read) the folders above
+the data.
 
 Layout of a data directory: `<version>/` PostgreSQL's files, `socket/`, `postgres.log`, `users.lock`, `start.lock`.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
@@ -22,23 +24,36 @@ from urllib.parse import quote
 import asyncpg
 
 from flowstead_server.db.postgres_files import account_for, prepare_directory, server_binaries
-from flowstead_server.db.postgres_process import PORT, ensure_running, stop_server
+from flowstead_server.db.postgres_process import PORT, ensure_running, running_server, stop_server
 from flowstead_server.domain.errors import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _DATABASE: Final = "flowstead"
+_LOOK_SECONDS: Final = 0.5
+_LAST_RETRY_SECONDS: Final = 30.0
+
+logger = logging.getLogger(__name__)
 
 
 class EmbeddedPostgres:
     """One user's hold on the embedded server of a data directory. Make it with `start`, end it with `stop`."""
 
-    def __init__(self, data_dir: Path, cluster: Path, socket_dir: Path, users_lock: IO[bytes], pid: int) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        cluster: Path,
+        socket_dir: Path,
+        users_lock: IO[bytes],
+        pid: int,
+        settings: Mapping[str, str],
+    ) -> None:
         self.data_dir = data_dir
         self.pid = pid
         self.socket_dir = socket_dir
         self._cluster = cluster
+        self._settings = settings
         self._users_lock: IO[bytes] | None = users_lock
 
     @property
@@ -88,7 +103,38 @@ class EmbeddedPostgres:
             ) from error
         except OSError as error:
             raise StartupError(f"The data directory {data_dir} is not usable: {error}.") from error
-        return cls(data_dir, cluster, socket_dir, users_lock, pid)
+        return cls(data_dir, cluster, socket_dir, users_lock, pid, settings or {})
+
+    async def keep_running(self) -> None:
+        """Start the server again whenever it has died, until cancelled; failing to is logged and tried again."""
+        pause = _LOOK_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            if running_server(self._cluster) is not None:
+                pause = _LOOK_SECONDS
+                continue
+            logger.warning("The embedded PostgreSQL in %s has ended unexpectedly; starting it again", self.data_dir)
+            try:
+                await asyncio.to_thread(self._revive)
+            except (StartupError, OSError) as error:
+                pause = min(pause * 2, _LAST_RETRY_SECONDS)
+                logger.error("%s Trying again in %.0f s", error, pause)  # noqa: TRY400 - the sentence says it all
+            else:
+                pause = _LOOK_SECONDS
+                logger.warning("The embedded PostgreSQL in %s runs again", self.data_dir)
+
+    def _revive(self) -> None:
+        with _exclusive(self.data_dir / "start.lock"):
+            if self._users_lock is None:
+                return  # stopped while this was waiting for the lock
+            if not (self._cluster / "PG_VERSION").exists():
+                # an empty new one would look as if everything had been forgotten
+                raise StartupError(f"The files of the embedded PostgreSQL in {self._cluster} are gone.")
+            binaries, _ = server_binaries()
+            account = account_for(self._cluster, binaries)
+            self.pid, self.socket_dir = ensure_running(
+                self.data_dir, self._cluster, binaries, account, self._settings
+            )
 
     async def stop(self) -> bool:
         """Give up the hold; the last user stops the server, and gets true. A second call does nothing."""

@@ -28,6 +28,7 @@ _MAX_SOCKET_PATH: Final = 100
 _MAX_LOG_BYTES: Final = 10_000_000
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
+_ORPHAN_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.01
 _MAX_REASON_BYTES: Final = 100_000
 _STATUS_LINE: Final = 7
@@ -63,17 +64,18 @@ def ensure_running(
     """Make the cluster and start the server unless they are there; return its process id and socket folder."""
     if not (cluster / "PG_VERSION").exists():
         make_cluster(cluster, binaries, account)
-    running = _running(cluster)
+    running = running_server(cluster)
     if running is not None:
         pid = _wait_until_ready(data_dir, cluster, None, running, _size(data_dir / "postgres.log"))
     else:
+        _end_orphans(cluster)
         (cluster / "postmaster.pid").unlink(missing_ok=True)
         pid = _launch(data_dir, cluster, binaries, account, settings)
     socket_dir = Path((cluster / "postmaster.pid").read_text().splitlines()[_SOCKET_LINE])
     return pid, socket_dir
 
 
-def _running(cluster: Path) -> int | None:
+def running_server(cluster: Path) -> int | None:
     """Return the process id of this cluster's postmaster. A process that merely got its number does not count."""
     try:
         pid = int((cluster / "postmaster.pid").read_text().split("\n", 1)[0])
@@ -83,6 +85,26 @@ def _running(cluster: Path) -> int | None:
         return pid if str(cluster) in process.cmdline() else None
     except (OSError, ValueError, psutil.Error):
         return None
+
+
+def _end_orphans(cluster: Path) -> None:
+    """End what is left of a server whose main process was killed: two servers on one cluster would destroy it.
+
+    PostgreSQL's own guard against that is in `postmaster.pid`, which has to go in case its number is another's by now.
+    """
+    for number in (signal.SIGQUIT, signal.SIGKILL):
+        orphans = [process for process in psutil.process_iter() if _works_in(process, cluster)]
+        for process in orphans:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        psutil.wait_procs(orphans, _ORPHAN_SECONDS)
+
+
+def _works_in(process: psutil.Process, cluster: Path) -> bool:
+    try:
+        return bool(process.name() == "postgres" and process.cwd() == str(cluster.resolve()))
+    except psutil.Error:
+        return False
 
 
 def _launch(data_dir: Path, cluster: Path, binaries: Path, account: Account, settings: Mapping[str, str]) -> int:
@@ -168,7 +190,7 @@ def _socket_dir(data_dir: Path, account: Account) -> Path:
 
 def stop_server(cluster: Path) -> None:
     """Stop the server if it runs: cleanly, else without a checkpoint, else by force."""
-    pid = _running(cluster)
+    pid = running_server(cluster)
     if pid is None:
         return
     try:
