@@ -29,11 +29,15 @@ def _convert(value: Any) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """Return `value` as UTF-8 JSON; raises `TypeError` for what has no JSON form."""
+    """Return `value` as UTF-8 JSON; raises `TypeError` for what has no JSON form.
+
+    Lone surrogates (as in the names of files that are no UTF-8) become U+FFFD: no API could read them.
+    """
     try:
         return orjson.dumps(value, default=_convert, option=_OPTIONS)
     except TypeError as error:
         if isinstance(error.__cause__, TypeError):
             raise error.__cause__ from None
         # What orjson refuses but JSON has: integers beyond 64 bits, lone surrogates, deep subclasses of str.
-        return json.dumps(value, default=_convert).encode()
+        text = json.dumps(value, default=_convert, ensure_ascii=False)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
