@@ -34,6 +34,11 @@ class PreparedDocument:
     operations: tuple[tuple[str | None, OperationType], ...]
     """Name and kind of each operation in it."""
 
+    @property
+    def has_only_mutations(self) -> bool:
+        """Whether there is nothing in it to query or subscribe to."""
+        return all(kind is OperationType.MUTATION for _, kind in self.operations)
+
     def operation_type(self, name: str | None) -> OperationType:
         """Return the kind of the operation that a request means.
 
