@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -140,17 +139,14 @@ class System:
         (path,) = (self.folder / "pgdata").glob("*/postmaster.pid")
         return psutil.Process(int(path.read_text().split("\n", 1)[0]))
 
-    def flow_processes(self, flow_run_id):
-        """Return the processes that execute a flow run, without what they started themselves."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                if process.status() == psutil.STATUS_ZOMBIE:
-                    continue
-                pairs = process.environ()
-                if pairs.get("PREFECT__CONTEXT__FLOW_RUN_ID") == flow_run_id:
-                    found.append(process)
-        return found
+    def flow_process(self, flow_run_id):
+        """Return the process that executes a flow run, by what the agent wrote into its log."""
+
+        def told():
+            matches = [re.search(r"PID: (\d+)", message) for message in self.messages(flow_run_id)]
+            return [int(match[1]) for match in matches if match]
+
+        return psutil.Process(wait_until(told)[-1])
 
     # -- the API -----------------------------------------------------------------------------------------------------
 
@@ -255,8 +251,3 @@ def shown_lines(output):
         if not message.startswith(("Entered state <", "Lost the connection to the API"))
     ]
 
-
-def kill_group(process, number=signal.SIGKILL):
-    """Kill a process that was started with a session of its own, and nothing that it put into another one."""
-    process.popen.send_signal(number)
-    process.popen.wait(20)
