@@ -246,3 +246,21 @@ def test_requests_are_logged_when_asked_for(database_dsn: str) -> None:
         started.process.terminate()
         _, errors = started.end()
     assert "POST /graphql 200" in errors
+
+
+def test_it_works_on_after_its_database_was_killed(tmp_path: Path) -> None:
+    data = tmp_path / "pgdata"
+    with program("--port", "0", "--data-dir", str(data)) as started:
+        url = f"http://127.0.0.1:{started.wait_ready()['port']}"
+        mutation = {"query": 'mutation { create_project(input: {name: "kept"}) { id } }'}
+        assert "errors" not in httpx.post(url, json=mutation).json()
+        (pid_file,) = data.glob("*/postmaster.pid")
+        os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+        deadline = time.monotonic() + DEADLINE
+        answer = httpx.post(url, json={"query": "{ project { name } }"}, timeout=30).json()
+        while "errors" in answer and time.monotonic() < deadline:
+            assert answer["errors"][0]["extensions"]["code"] == "API_ERROR"
+            answer = httpx.post(url, json={"query": "{ project { name } }"}, timeout=30).json()
+        assert answer == {"data": {"project": [{"name": "kept"}]}}
+        assert httpx.get(f"{url}/health").status_code == 200
+    assert processes_on(data) == []
