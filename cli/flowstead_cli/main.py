@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from flowstead_cli.errors import explained
-from flowstead_cli.wiring import CONTEXT_SETTINGS, Entry, LazyGroup
+from flowstead_cli.wiring import CONTEXT_SETTINGS, Entry, LazyGroup, help_asked_for
 
 __all__ = ["ENTRIES", "build", "cli", "main"]
 
@@ -77,7 +77,12 @@ def _finish(code: int) -> int:
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; only defects raise."""
+    args = sys.argv[1:] if args is None else args
     try:
+        text = help_asked_for(cli, "prefect", args)
+        if text is not None:
+            typer.echo(text)
+            return _finish(0)
         code: Any = cli.main(args=args, prog_name="prefect", standalone_mode=False)
     except BrokenPipeError:
         return _finish(1)

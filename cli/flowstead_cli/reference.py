@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from flowstead_cli.main import build
+from flowstead_cli.wiring import command_below, context_of
 
 __all__ = ["main", "reference"]
 
@@ -27,15 +27,10 @@ Every command prints the text below with `-h` or `--help`.  Exit codes: 0 succes
 
 
 def _commands(command: Any, name: str, parent: typer.Context | None) -> Iterator[tuple[typer.Context, Any]]:
-    context = typer.Context(
-        command, info_name=name, parent=parent, terminal_width=_WIDTH, max_content_width=_WIDTH, color=False
-    )
-    context.help_option_names = ["-h", "--help"]
+    context = context_of(command, name, parent, terminal_width=_WIDTH, max_content_width=_WIDTH, color=False)
     yield context, command
-    if isinstance(command, TyperGroup):
-        load = getattr(command, "load", None)
-        for below in command.commands:
-            yield from _commands(load(below) if load else command.commands[below], below, context)
+    for below in getattr(command, "commands", ()):
+        yield from _commands(command_below(command, below), below, context)
 
 
 def reference() -> str:

@@ -6,7 +6,7 @@ errors are plain text on purpose: they read the same in a terminal, a pipe and a
 """
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,19 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as build_command
 
-__all__ = ["CONTEXT_SETTINGS", "Entry", "HelpGroup", "LazyGroup", "command_app", "group_app"]
+__all__ = [
+    "CONTEXT_SETTINGS",
+    "Entry",
+    "HelpGroup",
+    "LazyGroup",
+    "command_app",
+    "command_below",
+    "context_of",
+    "group_app",
+    "help_asked_for",
+]
 
-CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,34 @@ class LazyGroup(HelpGroup):
         for panel, rows in panels.items():
             with formatter.section(panel):
                 formatter.write_dl(rows)
+
+
+def context_of(command: Any, name: str, parent: typer.Context | None = None, **settings: Any) -> typer.Context:
+    """Return the context in which a command's help is written, without parsing anything."""
+    return typer.Context(command, info_name=name, parent=parent, **{**command.context_settings, **settings})
+
+
+def command_below(command: Any, name: str) -> Any:
+    """Return a command of a group, loaded; None if there is none of that name or this is no group."""
+    if not isinstance(command, TyperGroup) or name not in command.commands:
+        return None
+    return command.load(name) if isinstance(command, LazyGroup) else command.commands[name]
+
+
+def help_asked_for(root: Any, name: str, args: Sequence[str]) -> str | None:
+    """Return the help of `prefect a b --help`; None if the arguments are anything but commands and a help flag.
+
+    A shortcut: typer would load its validation library first, which takes longer than all the rest.
+    """
+    command, context = root, context_of(root, name)
+    for word in args:
+        if word in CONTEXT_SETTINGS["help_option_names"]:
+            return str(command.get_help(context))
+        command = command_below(command, word)
+        if command is None:
+            return None
+        context = context_of(command, word, context)
+    return None
 
 
 def group_app(help: str) -> typer.Typer:  # noqa: A002 - typer's own name for it
