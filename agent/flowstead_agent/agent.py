@@ -14,7 +14,7 @@ from typing import Any
 from flowstead_agent.api import AgentApi
 from flowstead_agent.console import BANNER
 from flowstead_agent.deployments import Deployments
-from flowstead_agent.errors import ApiError, ApiRejectedError
+from flowstead_agent.errors import AgentError, ApiError, ApiRejectedError
 from flowstead_agent.launchers.protocol import Launcher
 from flowstead_agent.logs.run_log import RunLog
 from flowstead_agent.loops.claim import Claiming
@@ -82,8 +82,8 @@ class Agent:
         while True:
             try:
                 agent_id = await self._api.register(settings.kind, settings.name, settings.agent_config_id)
-            except ApiRejectedError:
-                raise
+            except ApiRejectedError as error:
+                raise AgentError(f"The API refuses to register this agent: {error}") from error
             except ApiError as error:
                 self._outage.failed(error)
                 await asyncio.sleep(backoff.pause())

@@ -38,7 +38,7 @@ WAITING = """
         with open(path + ".started", "a") as file:
             file.write(f"{os.getpid()}\\n")
         print("printed by the process", flush=True)
-        prefect.context.get("logger").info("waiting")
+        prefect.context.get("logger").info("the task waits")
         deadline = time.monotonic() + 60
         while not Path(path).exists() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -143,7 +143,7 @@ def test_a_process_that_is_killed_fails_the_run_with_its_last_output(world, agen
     agents()
     path = tmp_path / "go"
     run_id = world.create_run(waiting, parameters={"path": str(path)})
-    world.wait_for_log(run_id, "waiting")
+    world.wait_for_log(run_id, "the task waits")
     (pid,) = started(path)
     os.kill(pid, signal.SIGKILL)
     run = world.wait_for_state(run_id, seconds=10)
@@ -160,7 +160,7 @@ def test_an_agent_that_is_stopped_hands_back_what_waits_and_leaves_alone_what_ru
     running_id = world.create_run(waiting, parameters={"path": str(running)})
     start = datetime.now(UTC) + timedelta(seconds=8)
     later_id = world.create_run(waiting, parameters={"path": str(later)}, scheduled_start_time=start.isoformat())
-    world.wait_for_log(running_id, "waiting")
+    world.wait_for_log(running_id, "the task waits")
     world.wait_for_state(later_id, {"Submitted"})
     assert agent.stop() == 0
     handed_back = world.run(later_id)
@@ -196,7 +196,7 @@ def test_a_process_whose_run_was_taken_away_is_ended(world, agents, waiting, tmp
     agents()
     path = tmp_path / "go"
     run_id = world.create_run(waiting, parameters={"path": str(path)})
-    world.wait_for_log(run_id, "waiting")
+    world.wait_for_log(run_id, "the task waits")
     (pid,) = started(path)
     # a person restarts the run, although it runs: the process is not its owner any more
     world.graphql(
@@ -238,7 +238,7 @@ def test_a_process_that_died_during_an_outage_is_reported_after_it(world, agents
     agent = agents()
     path = tmp_path / "go"
     run_id = world.create_run(waiting, parameters={"path": str(path)})
-    world.wait_for_log(run_id, "waiting")
+    world.wait_for_log(run_id, "the task waits")
     assert world.server.stop() == 0
     (pid,) = started(path)
     os.kill(pid, signal.SIGKILL)
@@ -253,7 +253,7 @@ def test_a_process_that_dies_while_its_run_is_cancelled_leaves_it_cancelled(worl
     agents()
     path = tmp_path / "go"
     run_id = world.create_run(waiting, parameters={"path": str(path)})
-    world.wait_for_log(run_id, "waiting")
+    world.wait_for_log(run_id, "the task waits")
     query = "mutation($id: UUID!) { cancel_flow_run(input: {flow_run_id: $id}) { state } }"
     assert world.graphql(query, id=run_id)["cancel_flow_run"]["state"] == "Cancelling"
     os.kill(started(path)[0], signal.SIGKILL)

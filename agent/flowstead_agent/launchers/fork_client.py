@@ -133,6 +133,10 @@ class ForkServerClient:
         except (TimeoutError, EOFError, ValueError) as error:
             code = await _end(process)
             raise ForkServerError(f"The fork server could not be started: it ended with exit code {code}.") from error
+        except asyncio.CancelledError:
+            if process.stdin is not None:
+                process.stdin.close()
+            raise
         if not message.get("ready"):
             raise ForkServerError(f"The fork server started with an unexpected message: {message!r}.")
         self._process = process
