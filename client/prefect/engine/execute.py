@@ -10,14 +10,16 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect._generated import operations as ops
 from prefect.client import Client
 from prefect.configuration import config
+from prefect.engine.cloud.flow_runner import CloudFlowRunner
 from prefect.engine.defaults import resolve_class
 from prefect.engine.state import Failed
 from prefect.exceptions import VersionLockMismatchSignal
@@ -34,7 +36,6 @@ __all__ = ["execute_flow_run"]
 # What nearly every flow needs.  Whoever forks processes to execute runs imports this module once, before them.
 for _module in (
     "prefect.core.flow",
-    "prefect.engine.cloud.flow_runner",
     "prefect.engine.results.local_result",
     "prefect.engine.results.prefect_result",
     "prefect.executors.local",
@@ -52,6 +53,7 @@ for _module in (
 ):
     importlib.import_module(_module)
 
+T = TypeVar("T")
 _LOCAL_RUNNER = "prefect.engine.flow_runner.FlowRunner"
 _CLOUD_RUNNER = "prefect.engine.cloud.CloudFlowRunner"
 _FLUSH_SECONDS = 30.0
@@ -68,6 +70,8 @@ def execute_flow_run() -> int:
         print("Not currently executing a flow within a Cloud context.")  # noqa: T201 - output of the command
         return 1
     client = Client()
+    # The runner's first question does not depend on the flow: it is asked while the flow is found and loaded.
+    info = _in_background(lambda: client.get_flow_run_info(flow_run_id))
     found = client.execute(ops.flow_run_storage(id=flow_run_id))
     if found is None:
         print(f"Flow run {flow_run_id} not found")  # noqa: T201 - output of the command
@@ -75,7 +79,10 @@ def execute_flow_run() -> int:
     with _signals_raise(), prefect_context(flow_run_id=flow_run_id, running_with_backend=True):
         try:
             flow = _load(found.flow.name, found.flow.storage)
-            _runner_class()(flow=flow).run()
+            runner = _runner_class()(flow=flow)
+            if isinstance(runner, CloudFlowRunner):
+                runner.expect_info(info)
+            runner.run()
         except Exception as error:
             traceback.print_exc()
             _report_failure(client, flow_run_id, error)
@@ -87,6 +94,19 @@ def execute_flow_run() -> int:
             # Threads and connections are still alive here, at interpreter exit they may not be.
             LOG_MANAGER.stop(_FLUSH_SECONDS)
     return 0
+
+
+def _in_background(ask: Callable[[], T]) -> "Future[T]":
+    answer: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name="prefect-run-info", daemon=True).start()
+    return answer
 
 
 def _runner_class() -> Any:
