@@ -14,7 +14,9 @@ __all__ = ["LAZY_MODULES"]
 LAZY_MODULES = (
     "concurrent.futures.thread",
     "multiprocessing",
+    "anyio._backends._asyncio",
     "cloudpickle",
+    "httpcore",
     "pendulum",
     "prefect.client.transport",
     "prefect.client.client",
