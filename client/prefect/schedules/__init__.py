@@ -1,6 +1,13 @@
 """When a flow runs: clocks that tick, filters and adjustments of their events."""
 
+from typing import TYPE_CHECKING
+
 from prefect.utilities.importtools import lazy_attributes
+
+if TYPE_CHECKING:
+    from prefect.schedules.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
+
+__all__ = ["CronSchedule", "IntervalSchedule", "RRuleSchedule", "Schedule"]
 
 __getattr__, __dir__ = lazy_attributes(
     "prefect.schedules",

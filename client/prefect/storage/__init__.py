@@ -1,6 +1,15 @@
 """Where flows are kept between registration and execution."""
 
+from typing import TYPE_CHECKING
+
 from prefect.utilities.importtools import lazy_attributes
+
+if TYPE_CHECKING:
+    from prefect.storage.base import Storage, get_default_storage_class
+    from prefect.storage.local import Local
+    from prefect.storage.module import Module
+
+__all__ = ["Local", "Module", "Storage", "get_default_storage_class"]
 
 __getattr__, __dir__ = lazy_attributes(
     "prefect.storage",
