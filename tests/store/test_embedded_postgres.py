@@ -162,3 +162,14 @@ async def test_dump_is_up_to_date() -> None:
 
     committed = Path(next(iter(package.__path__))) / "schema.sql"
     assert await dump() == committed.read_text("utf-8")
+
+
+async def test_the_paths_of_folders_may_be_long(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = folder / ("temporary" * 12)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    embedded = await EmbeddedPostgres.start(long / "pgdata")
+    try:
+        assert len(str(embedded.socket_dir)) < 90
+    finally:
+        await embedded.stop()

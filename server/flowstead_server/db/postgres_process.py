@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PORT: Final = 5432
-_MAX_SOCKET_PATH: Final = 100
+# 103 bytes on macOS, 107 on Linux, for the folder and `/.s.PGSQL.5432`
+_MAX_SOCKET_FOLDER: Final = 103 - len("/.s.PGSQL.5432")
 _MAX_LOG_BYTES: Final = 10_000_000
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
@@ -173,10 +174,11 @@ def _reason(log_path: Path, log_start: int) -> str:
 
 def _socket_dir(data_dir: Path, account: Account) -> Path:
     folder = data_dir / "socket"
-    if len(str(folder)) > _MAX_SOCKET_PATH:
+    if len(os.fsencode(folder)) > _MAX_SOCKET_FOLDER:
         # the path of a socket may not be longer; a short one that is the same for all users of this data
         digest = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
-        folder = Path(tempfile.gettempdir()) / f"flowstead-{digest}"
+        short = Path(tempfile.gettempdir()) / f"flowstead-{digest}"
+        folder = short if len(os.fsencode(short)) <= _MAX_SOCKET_FOLDER else Path("/tmp") / short.name  # noqa: S108 - 0700 below
     folder.mkdir(mode=0o700, exist_ok=True)
     account.own(folder)
     owner = os.geteuid() if account.uid is None else account.uid
