@@ -14,4 +14,5 @@ __getattr__, __dir__ = lazy_attributes(
     "prefect.executors",
     {"Executor": "prefect.executors.base", "LocalExecutor": "prefect.executors.local"},
     ("base", "local"),
+    absent=("DaskExecutor", "LocalDaskExecutor"),
 )

@@ -20,4 +20,5 @@ __getattr__, __dir__ = lazy_attributes(
         "get_default_storage_class": "prefect.storage.base",
     },
     ("base", "local", "module"),
+    absent=("Azure", "Bitbucket", "CodeCommit", "Docker", "GCS", "Git", "GitHub", "GitLab", "S3", "Webhook"),
 )

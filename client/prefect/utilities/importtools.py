@@ -32,10 +32,14 @@ def import_object(name: str) -> Any:
 
 
 def lazy_attributes(
-    package: str, objects: Mapping[str, str], modules: Iterable[str] = ()
+    package: str, objects: Mapping[str, str], modules: Iterable[str] = (), absent: Iterable[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` for a package; `objects` maps names to modules, `modules` are its own."""
+    """Return `__getattr__` and `__dir__` for a package; `objects` maps names to modules, `modules` are its own.
+
+    Names in `absent` belong to the 1.x API but are not here: using one raises an `ImportError` that says so.
+    """
     known_modules = frozenset(modules)
+    known_absent = frozenset(absent)
 
     def load(name: str) -> Any:
         if name in objects:
@@ -44,6 +48,8 @@ def lazy_attributes(
             return value
         if name in known_modules:
             return importlib.import_module(f"{package}.{name}")
+        if name in known_absent:
+            raise ImportError(f"{package}.{name} is not available in this version of Flowstead.", name=package)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def names() -> list[str]:

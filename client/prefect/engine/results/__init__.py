@@ -21,4 +21,5 @@ __getattr__, __dir__ = lazy_attributes(
         "SecretResult": "prefect.engine.results.secret_result",
     },
     ("constant_result", "local_result", "prefect_result", "secret_result"),
+    absent=("AzureResult", "GCSResult", "S3Result"),
 )
