@@ -53,13 +53,18 @@ def timestamp_slug() -> str:
 
 
 def flow_to_bytes_pickle(flow: "Flow") -> bytes:
-    """Return the pickled flow with the versions it was made with, as JSON in UTF-8."""
-    return json.dumps(
-        {
-            "flow": base64.b64encode(cloudpickle.dumps(flow, protocol=_PROTOCOL)).decode(),
-            "versions": _versions(),
-        }
-    ).encode()
+    """Return the pickled flow with the versions it was made with, as JSON in UTF-8.
+
+    Raises `FlowStorageError` if something that the flow uses cannot be pickled.
+    """
+    try:
+        pickled = cloudpickle.dumps(flow, protocol=_PROTOCOL)
+    except Exception as error:
+        raise FlowStorageError(
+            f"The flow {flow.name!r} cannot be pickled, because of something that its tasks use ({error}). Make that "
+            "inside the task that uses it, or store the flow as a script."
+        ) from error
+    return json.dumps({"flow": base64.b64encode(pickled).decode(), "versions": _versions()}).encode()
 
 
 def _versions() -> dict[str, str]:

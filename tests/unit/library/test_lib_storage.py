@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from datetime import timedelta
 
 import cloudpickle
@@ -91,6 +92,16 @@ def test_pickles_that_do_not_load():
     info["flow"] = "YWJj"
     with pytest.raises(FlowStorageError, match="version mismatches"):
         flow_from_bytes_pickle(json.dumps(info).encode())
+
+
+def test_flows_that_do_not_pickle_say_why():
+    lock = threading.Lock()
+    with Flow("locked") as f:
+        task(lambda: lock, name="t")()
+    with pytest.raises(
+        FlowStorageError, match=r"^The flow 'locked' cannot be pickled, .* \(cannot pickle '_thread.lock'"
+    ):
+        flow_to_bytes_pickle(f)
 
 
 def test_scripts(tmp_path):
