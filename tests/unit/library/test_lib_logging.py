@@ -124,6 +124,7 @@ def test_a_manager_starts_again_after_a_stop(manager, shelf):
     assert shelf.lines() == ["a", "b"]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python 3.12 and later: the child does very little
 def test_a_forked_child_starts_with_nothing_and_ships_its_own(manager, shelf):
     with set_temporary_config({"cloud.logging_delay": 600}):
         manager.enqueue(line("parent's"))
