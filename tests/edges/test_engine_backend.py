@@ -10,6 +10,7 @@ from postgres_fixtures import _new_database
 
 import prefect
 from prefect import Client, Flow, Parameter, task, unmapped
+from prefect.engine import signals
 from prefect.engine.cloud import CloudFlowRunner
 from prefect.engine.execute import execute_flow_run
 from prefect.engine.results import LocalResult
@@ -186,6 +187,28 @@ def test_a_later_process_goes_on_with_the_values_of_an_earlier_one(create, run, 
     assert second.result[t].result == 2 + 3 + 5
     assert ran == ["source"]
     assert answer.history("inc-1", 0) == ["Pending", "Running", "Success"]
+
+
+def test_a_later_process_goes_on_in_the_loop(create, run, client, tmp_path):
+    @task(max_retries=1, retry_delay=timedelta(hours=1))
+    def loop():
+        count = prefect.context.get("task_loop_count", 1)
+        if count < 3:
+            raise signals.LOOP(result=count * 10)
+        if prefect.context.task_run_count == 1:
+            raise ValueError("not yet")
+        return prefect.context.task_loop_result + count
+
+    with Flow("loops", result=LocalResult(str(tmp_path))) as flow:
+        t = loop()
+    run_id = create(flow)
+    _, answer = run(flow, run_id)
+    task_run = answer.tasks["loop-1", -1]
+    waiting = client.get_task_run_state(task_run.id)
+    waiting.start_time = waiting.start_time.subtract(hours=2)
+    client.set_task_run_state(task_run.id, waiting)
+    end, _ = run(flow, run_id)
+    assert end.result[t].result == 23
 
 
 def test_cancelling_interrupts_the_tasks(create, run, client):

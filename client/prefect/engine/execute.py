@@ -169,4 +169,6 @@ def _signals_raise() -> Iterator[None]:
         yield
     finally:
         for number, handler in previous.items():
-            signal.signal(number, handler)
+            # None stands for a handler that Python did not install and cannot install again.
+            if handler is not None:
+                signal.signal(number, handler)

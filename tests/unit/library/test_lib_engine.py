@@ -11,7 +11,7 @@ import prefect
 from prefect import Flow, Parameter, Task, flatten, mapped, task, unmapped
 from prefect.engine import FlowRunner, TaskRunner, signals
 from prefect.engine.runner import ENDRUN
-from prefect.engine.state import Cancelled, Failed, Mapped, Paused, Pending, Scheduled, Skipped, Success
+from prefect.engine.state import Cancelled, Failed, Mapped, Paused, Pending, Scheduled, Skipped, Success, TimedOut
 from prefect.engine.timeouts import run_with_timeout
 from prefect.exceptions import TaskTimeoutSignal
 
@@ -615,3 +615,85 @@ def test_user_containers_are_not_changed():
     f.run(parameters=parameters, q=2)
     assert parameters == {"p": 1}
     assert handlers == []
+
+
+# -- loops
+
+
+def test_a_failed_iteration_is_the_one_that_is_retried(lines):
+    seen = []
+
+    @task(max_retries=1, retry_delay=timedelta(0))
+    def loop():
+        count = prefect.context.get("task_loop_count", 1)
+        seen.append((count, prefect.context.get("task_loop_result"), prefect.context.task_run_count))
+        if count < 3:
+            raise signals.LOOP(message=f"try {count}", result=count * 10)
+        if prefect.context.task_run_count == 1:
+            raise ValueError
+        return prefect.context.task_loop_result
+
+    with Flow("f") as f:
+        t = loop()
+    assert f.run().result[t].result == 20
+    assert seen == [(1, None, 1), (2, 10, 1), (3, 20, 1), (3, 20, 2)]
+    assert lines("INFO").count("Task 'loop': Starting task run...") == 2
+
+
+def test_long_loops_do_not_recurse():
+    @task
+    def loop():
+        count = prefect.context.get("task_loop_count", 1)
+        if count < 3000:
+            raise signals.LOOP(result=count)
+        return count
+
+    with Flow("f") as f:
+        t = loop()
+    with prefect.utilities.logging.temporary_logger_config(level="CRITICAL"):
+        assert f.run().result[t].result == 3000
+
+
+# -- triggers
+
+
+@pytest.mark.parametrize(
+    ("trigger", "states", "outcome"),
+    [
+        (prefect.triggers.all_successful, ["s", "k"], True),
+        (prefect.triggers.all_successful, ["s", "f"], "TriggerFailed"),
+        (prefect.triggers.all_failed, ["f", "t"], True),
+        (prefect.triggers.all_failed, ["f", "s"], "TriggerFailed"),
+        (prefect.triggers.all_finished, ["s", "f", "k"], True),
+        (prefect.triggers.any_successful, ["s", "f"], True),
+        (prefect.triggers.any_successful, ["f"], "TriggerFailed"),
+        (prefect.triggers.any_successful, [], True),
+        (prefect.triggers.any_failed, ["s", "f"], True),
+        (prefect.triggers.any_failed, ["s"], "TriggerFailed"),
+        (prefect.triggers.not_all_skipped, ["k", "s"], True),
+        (prefect.triggers.not_all_skipped, ["k", "k"], "Skipped"),
+        (prefect.triggers.not_all_skipped, ["s", "f"], "TriggerFailed"),
+        (prefect.triggers.not_all_skipped, [], "Skipped"),
+        (prefect.triggers.manual_only, ["s"], "Paused"),
+        (prefect.triggers.some_failed(at_least=2), ["f", "f", "s"], True),
+        (prefect.triggers.some_failed(at_least=2), ["f", "s", "s"], "TriggerFailed"),
+        (prefect.triggers.some_failed(at_most=0.5), ["f", "s"], True),
+        (prefect.triggers.some_failed(at_most=0.4), ["f", "s"], "TriggerFailed"),
+        (prefect.triggers.some_successful(at_least=0.5), ["f", "s"], True),
+        (prefect.triggers.some_successful(at_least=1), [], True),
+    ],
+)
+def test_triggers(trigger, states, outcome):
+    kinds = {"s": Success, "f": Failed, "k": Skipped, "t": TimedOut}
+    target = Task("t")
+    upstream = {prefect.core.Edge(Task(str(i)), target): kinds[kind]() for i, kind in enumerate(states)}
+    if outcome is True:
+        assert trigger(upstream) is True
+    else:
+        with pytest.raises(signals.PrefectStateSignal) as caught:
+            trigger(upstream)
+        assert type(caught.value.state).__name__ == outcome
+
+
+def test_always_run_is_an_alias():
+    assert prefect.triggers.always_run is prefect.triggers.all_finished

@@ -67,6 +67,9 @@ class CloudTaskRunner(TaskRunner):
                 self._task_run_id, self._version = known, prefect_context.get("task_run_version")
             else:
                 state = self._ask(state, map_index)
+        if state is not None and "_loop_count" in state.context:
+            # The failed iteration of a loop may have begun in another process.
+            state.load_result(self.result)
         context.update(
             task_run_id=self._task_run_id,
             task_run_version=self._version,
