@@ -214,6 +214,30 @@ async def test_leases_can_be_extended_and_lost(database: Database) -> None:
         await extend_flow_run_claims(database, seeded.caller, replace(request, agent_id=uuid4()))
 
 
+async def test_a_claim_is_not_lost_by_starting_while_it_is_extended(database: Database) -> None:
+    seeded = await seed(database)
+    agent_id = await seeded.agent()
+    run_id = await seeded.run()
+    (run,) = (await claim(seeded, agent_id)).flow_runs
+    request = ExtendFlowRunClaims(agent_id, [(run_id, run.claim_token)], 600)
+    async with database.transaction() as transaction:
+        await transaction.execute("update flow_run set state = 'Running', queue_time = null where id = $1", run_id)
+        extending = asyncio.create_task(extend_flow_run_claims(database, seeded.caller, request))
+        # it has read the row as it was, and waits for the end of this transaction
+        await eventually_waits(database)
+    extended = await extending
+    assert extended.lost == []
+    assert await database.fetch_value("select queue_time from flow_run where id = $1", run_id) is None
+
+
+async def eventually_waits(database: Database) -> None:
+    """Return when a statement of this database waits for a lock."""
+    statement = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    async with asyncio.timeout(30):
+        while not await database.fetch_value(statement):  # noqa: ASYNC110 - a lock of PostgreSQL sets no event
+            await asyncio.sleep(0.01)
+
+
 async def test_running_run_with_a_due_task_run_is_restarted_when_its_process_is_silent(database: Database) -> None:
     seeded = await seed(database)
     agent_id = await seeded.agent()

@@ -118,12 +118,14 @@ left join (claimed c join flow f on f.id = c.flow_id) on true
 order by c.due, c.id;
 
 -- The claims that still hold are extended; the rest is not answered. $2: JSON list of {id, claim_token}.
+-- What holds is decided before the update: that finds a run no more which became Running in this very moment, and its
+-- agent would end the process. One that was lost in this moment is answered once more, which fencing makes harmless.
 -- name: extend_claims
 with input as materialized (
     select * from jsonb_to_recordset($2::jsonb) as i (id uuid, claim_token uuid)
 ),
 held as materialized (
-    select r.id, r.state
+    select r.id
     from input i
     join flow_run r on r.id = i.id and r.tenant_id = $1 and r.claim_token = i.claim_token
     where r.state in ('Submitted', 'Running', 'Cancelling')
@@ -136,9 +138,7 @@ extended as (
         and r.state = 'Submitted' and r.queue_time is not null
     returning r.id
 )
-select id, now() + $3::interval as lease_expires from held where state <> 'Submitted'
-union
-select id, now() + $3::interval from extended;
+select id, now() + $3::interval as lease_expires, (select count(*) from extended) as extended from held;
 
 -- For agents that poll: what is returned is kept from others for 15 seconds after its start, if the agent is known.
 -- $1 tenant, $2 agent (may be null), $3 labels, $4 start up to
