@@ -1,8 +1,8 @@
 """`LocalAgent`: an agent that runs flow runs as processes of its own machine.
 
-`LocalAgent(labels=["dev"]).start()` blocks until Ctrl-C, SIGTERM or the last of `max_polls`.  Bad arguments raise
-`AgentError`, a key that the API refuses raises `prefect.exceptions.AuthorizationError`; an API that is away raises
-nothing, it is waited for.
+`LocalAgent(labels=["dev"]).start()` blocks until Ctrl-C, SIGTERM, SIGHUP or the last of `max_polls`.  Bad arguments
+raise `AgentError`, a key that the API refuses raises `prefect.exceptions.AuthorizationError`; an API that is away
+raises nothing, it is waited for.
 """
 
 import asyncio
@@ -133,7 +133,12 @@ class LocalAgent:
                 self.logger.info("%s received! Shutting down...", number.name)
             stop.set()
 
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        # A closed terminal is no crash: what is claimed goes back at once. But `nohup` ignores SIGHUP, which stays so.
+        numbers = [
+            number
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) is not signal.SIG_IGN
+        ]
         for number in numbers:
             loop.add_signal_handler(number, end, number)
         try:

@@ -36,6 +36,11 @@ class TerminationRequested(KeyboardInterrupt):
     """SIGTERM or SIGHUP: to a command it means the same as Ctrl-C."""
 
 
+def _heeded() -> list[int]:
+    """Return the signals that may stop a command: `nohup` starts programs with SIGHUP ignored, which has to stay so."""
+    return [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 @contextlib.contextmanager
 def raise_on_termination() -> Iterator[None]:
     """Turn SIGTERM and SIGHUP into `KeyboardInterrupt` inside the block, so that what was started is stopped."""
@@ -43,7 +48,7 @@ def raise_on_termination() -> Iterator[None]:
     def request(_number: int, _frame: FrameType | None) -> None:
         raise TerminationRequested
 
-    before = {number: signal.signal(number, request) for number in _STOP_SIGNALS if number != signal.SIGINT}
+    before = {number: signal.signal(number, request) for number in _heeded() if number != signal.SIGINT}
     try:
         yield
     finally:
@@ -53,7 +58,7 @@ def raise_on_termination() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _handled_by(handler: Any) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in _STOP_SIGNALS}
+    before = {number: signal.signal(number, handler) for number in _heeded()}
     try:
         yield
     finally:

@@ -107,7 +107,7 @@ class Server:
 
 
 async def run(settings: Settings) -> None:
-    """Run a server until SIGINT, SIGTERM or SIGHUP.
+    """Run a server until SIGINT, SIGTERM or SIGHUP; one that whoever started the process ignores stays ignored.
 
     Raises:
         StartupError: the server cannot be started.
@@ -117,10 +117,12 @@ async def run(settings: Settings) -> None:
     main = asyncio.current_task()
     if main is None:
         raise RuntimeError("A server runs inside a task.")
-    for number in _STOP_SIGNALS:
+    # `nohup` starts programs with SIGHUP ignored, which has to stay so.
+    numbers = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in numbers:
         loop.add_signal_handler(number, main.cancel)
     async with Server(settings) as server:
-        for number in _STOP_SIGNALS:
+        for number in numbers:
             loop.add_signal_handler(number, server.stop)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve())
