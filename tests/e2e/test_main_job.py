@@ -14,7 +14,7 @@ from system_world import System, post, processes_of, shown_lines
 def system():
     with System() as it:
         server = it.start_server()
-        agent = it.start_agent()
+        agent = it.start_agent(PREFECT__CLOUD__CHECK_CANCELLATION_INTERVAL="1")
         it.flows = it.register("everyday.py")
         demo = "import flowstead_cli.demo_flows as flows; print(*flows.__path__)"
         it.demo = subprocess.check_output([sys.executable, "-c", demo], text=True).strip()
@@ -98,9 +98,9 @@ def test_a_task_is_retried_after_its_delay(system):
 
 def test_a_run_of_a_flow_group_and_of_a_version_group_and_of_a_key(system):
     flow_id = system.flows["quick"]
-    flow = system.graphql(
-        "query($id: uuid!) { flow_by_pk(id: $id) { flow_group_id version_group_id } }", id=flow_id
-    )["flow_by_pk"]
+    flow = system.graphql("query($id: uuid!) { flow_by_pk(id: $id) { flow_group_id version_group_id } }", id=flow_id)[
+        "flow_by_pk"
+    ]
     query = "mutation($input: create_flow_run_input!) { create_flow_run(input: $input) { id } }"
     ids = set()
     for name, value in flow.items():

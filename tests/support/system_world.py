@@ -99,7 +99,14 @@ class System:
 
     def start(self, *arguments, **env):
         """Start `python -m …` and keep what it prints."""
-        process = Process([sys.executable, "-m", *arguments], self.env | env, self.folder, start_new_session=True)
+        return self._start("-m", *arguments, **env)
+
+    def start_code(self, *arguments):
+        """Start `python -c …` and keep what it prints."""
+        return self._start("-c", *arguments)
+
+    def _start(self, *arguments, **env):
+        process = Process([sys.executable, *arguments], self.env | env, self.folder, start_new_session=True)
         self.processes.append(process)
         return process
 
@@ -152,9 +159,7 @@ class System:
 
     def graphql(self, query, url=None, headers=(), **variables):
         """Return the data of an answer without errors."""
-        status, answer = post(
-            url or self.url, json.dumps({"query": query, "variables": variables}).encode(), headers
-        )
+        status, answer = post(url or self.url, json.dumps({"query": query, "variables": variables}).encode(), headers)
         assert status == 200, answer
         assert "errors" not in answer, answer
         return answer["data"]
@@ -246,8 +251,5 @@ def shown_lines(output):
     """Return the messages of the lines that a watching command printed, without those about states."""
     lines = re.findall(r"^└── \d\d:\d\d:\d\d \| (\S+)\s+\| (.*)$", output, re.MULTILINE)
     return [
-        message
-        for _, message in lines
-        if not message.startswith(("Entered state <", "Lost the connection to the API"))
+        message for _, message in lines if not message.startswith(("Entered state <", "Lost the connection to the API"))
     ]
-
