@@ -1,0 +1,51 @@
+"""One server with both generations of agents for all tests of a worker; runs choose their agent by a label."""
+
+import pytest
+from interop_world import FLOWS, Interop
+from postgres_fixtures import _new_database
+
+
+@pytest.fixture(scope="session")
+def interop_dsn(postgres, template_database):
+    yield from _new_database(postgres, template_database)
+
+
+@pytest.fixture(scope="session")
+def interop(interop_dsn):
+    """The server, without agents."""
+    with Interop(interop_dsn) as it:
+        it.start_server()
+        it.graphql('mutation { create_project(input: {name: "interop"}) { id } }')
+        yield it
+
+
+@pytest.fixture(scope="session")
+def old_agent(interop):
+    """The local agent of 1.4.1, for runs with the label `old`."""
+    return interop.start_old_agent("old")
+
+
+@pytest.fixture(scope="session")
+def new_agent(interop):
+    """Our local agent, for runs with the label `new`."""
+    return interop.start_new_agent("new")
+
+
+@pytest.fixture(scope="session")
+def library(interop):
+    """A Python with 1.4.1, in which `prefect` and `client` are there."""
+    library = interop.library()
+    library.run("import prefect; from prefect import Client, Flow, Parameter, task; client = Client()")
+    return library
+
+
+@pytest.fixture(scope="session")
+def old_flows(interop, library):
+    """The ids by name of the shared flows, registered by 1.4.1's library from a script, as pickles."""
+    library.run(
+        "import runpy\n"
+        f"names = runpy.run_path({str(FLOWS / 'shared.py')!r}, run_name='shared')\n"
+        "flows = [value for value in names.values() if isinstance(value, Flow)]\n"
+        "ids = {flow.name: flow.register('interop', labels=['old']) for flow in flows}\n"
+    )
+    return library.get("ids")
