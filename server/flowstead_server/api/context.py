@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import strawberry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flowstead_server.api.documents import PreparedDocument
     from flowstead_server.db.database import Database
     from flowstead_server.domain.caller import Caller
@@ -26,6 +28,8 @@ class RequestContext:
     hub: Hub
     connection_params: dict[str, Any] = field(default_factory=dict)
     """Payload of `connection_init`; empty over HTTP."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of a websocket's handshake that say who asks; empty over HTTP."""
     document: PreparedDocument | None = None
     """The document of an HTTP request; null over a websocket, where one context serves many documents."""
 

@@ -77,7 +77,7 @@ async def follow_flow_run(context: RequestContext, flow_run_id: UUID, after: int
                 quiet = not await follower.wait(_QUIET_SECONDS)
             elif len(page.events) < _PAGE:
                 await follower.wait(POLL_SECONDS)
-            page = await _persistently(read)
+            page = await persistently(read)
 
 
 def _is_long_over(page: EventPage) -> bool:
@@ -105,7 +105,7 @@ async def follow_queue(context: RequestContext, labels: Sequence[str]) -> AsyncG
             hinted = follower.take()
             if hinted and hinted <= unrelated and time.monotonic() < look_at:
                 continue
-            before, ready = ready, await _persistently(read)
+            before, ready = ready, await persistently(read)
             look_at = time.monotonic() + _seconds_until(ready.next_start_time)
             matching = set(ready.label_set_ids)
             if hinted:
@@ -130,8 +130,8 @@ def _seconds_until(moment: datetime | None) -> float:
     return min(max((moment - datetime.now(UTC)).total_seconds(), _GAP_SECONDS), POLL_SECONDS)
 
 
-async def _persistently(read: Callable[[], Awaitable[Result]]) -> Result:
-    """Read, again and again while the database is away."""
+async def persistently(read: Callable[[], Awaitable[Result]]) -> Result:
+    """Read, again and again while the database is away. Raises what `read` raises for other reasons."""
     while True:
         try:
             return await read()

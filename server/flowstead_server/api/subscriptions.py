@@ -1,10 +1,10 @@
-"""Subscriptions: what happens to a flow run, and whether there is work for an agent."""
+"""Subscriptions: what happens to a flow run, which runs change, and whether there is work for an agent."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -12,6 +12,11 @@ import strawberry
 from flowstead_server.api.context import Info
 from flowstead_server.api.fields import subscription
 from flowstead_server.api.streams import follow_flow_run, follow_queue, read_cursor
+from flowstead_server.api.streams_flow_runs import COLUMNS, MAX_INITIAL, follow_flow_runs
+from flowstead_server.api.types.builder import add_fields, declare, listed, optional, output_field
+from flowstead_server.api.types.scalars import SCALARS
+from flowstead_server.api.types.tables import filter_of
+from flowstead_server.compiler.catalog import CATALOG, Scalar
 from flowstead_server.domain.errors import BadInputError
 from flowstead_server.orchestration.events import Event
 
@@ -64,6 +69,44 @@ class RunsReadyHint:
     )
 
 
+_CHANGE = declare("flow_run_change", "A flow run as it is now. What is not here is a query by its id away.")
+add_fields(
+    _CHANGE,
+    [
+        output_field(
+            column.name,
+            optional(SCALARS[column.scalar]) if column.nullable else SCALARS[column.scalar],
+            column.description,
+        )
+        for column in (CATALOG.tables["flow_run"].columns[name] for name in COLUMNS)
+    ],
+)
+_CHANGES = declare("flow_run_changes", "What changed about the flow runs that match a filter.")
+add_fields(
+    _CHANGES,
+    [
+        output_field("flow_runs", listed(_CHANGE), "Runs that match, and are new or differ from what was told last."),
+        output_field(
+            "left",
+            listed(SCALARS[Scalar.UUID]),
+            "Runs that were told earlier and match no longer, or are gone. The latest 10,000 runs are remembered.",
+        ),
+        output_field(
+            "missed", bool, "Whether changes may have been missed: the runs have to be read again by a query."
+        ),
+    ],
+)
+
+
+if TYPE_CHECKING:
+    # a type checker sees what a resolver gets and gives; strawberry sees types that are made from data
+    FlowRunFilter = dict[str, Any]
+    FlowRunChanges = Any
+else:
+    FlowRunFilter = filter_of("flow_run")
+    FlowRunChanges = _CHANGES
+
+
 @strawberry.type(description="What the server tells by itself, over a websocket with `graphql-transport-ws`.")
 class Subscription:
     """Root of all subscriptions."""
@@ -111,6 +154,44 @@ class Subscription:
         async with aclosing(follow_queue(info.context, labels or ())) as hints:
             async for ready in hints:
                 yield RunsReadyHint(waiting=ready.waiting, next_start_time=ready.next_start_time)
+
+    @subscription(
+        description=(
+            "Changes of the flow runs that match a filter, merged over short moments, for pages and scripts. A hint "
+            "and not a history: what happens while nobody is connected is not told later. Whoever connects again, or "
+            "is told `missed`, reads the runs again, with `initial` or a query."
+        )
+    )
+    async def flow_runs(
+        self,
+        info: Info,
+        where: Annotated[
+            FlowRunFilter | None,
+            strawberry.argument(description="Tell only of runs for which this holds; null means of all."),
+        ] = strawberry.UNSET,
+        initial: Annotated[
+            int | None,
+            strawberry.argument(
+                description=f"How many matching runs to tell of first, newest first: 0 to {MAX_INITIAL}, default 0."
+            ),
+        ] = strawberry.UNSET,
+    ) -> AsyncGenerator[FlowRunChanges, None]:
+        """Follow the runs that match."""
+        async with aclosing(follow_flow_runs(info.context, where or None, initial or 0)) as changes:
+            async for change in changes:
+                yield _filled(
+                    _CHANGES,
+                    flow_runs=[_filled(_CHANGE, **row) for row in change.rows],
+                    left=change.left,
+                    missed=change.missed,
+                )
+
+
+def _filled(declared: Any, **members: Any) -> Any:
+    """Return a row of a declared type, which has no constructor of its own."""
+    row = declared()
+    row.__dict__.update(members)
+    return row
 
 
 def _event(event: Event) -> FlowRunEvent:

@@ -35,6 +35,12 @@ class BadInputError(FlowsteadError):
     code = "BAD_USER_INPUT"
 
 
+class UnauthenticatedError(FlowsteadError):
+    """Who asks is not known; 1.x clients look for the code in the text of an answer's errors."""
+
+    code = "UNAUTHENTICATED"
+
+
 class PayloadTooLargeError(BadInputError):
     """A value beyond a size limit; `limit` in bytes."""
 

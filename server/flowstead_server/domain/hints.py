@@ -13,7 +13,7 @@ class Hints(Protocol):
     """Receives hints. Both methods return at once, never raise, and are called on the event loop's thread."""
 
     def runs_changed(self, flow_run_ids: Iterable[UUID]) -> None:
-        """These flow runs have new events."""
+        """These flow runs are new, gone or renamed, or have new events."""
 
     def queue_changed(self, tenant_id: UUID, label_set_ids: Iterable[int]) -> None:
         """Runs with these label sets were put into the queue, or their start time changed."""

@@ -110,6 +110,8 @@ class FlowRunCreator:
                 queues.setdefault(run.tenant_id, set()).add(run.label_set_id)
         for tenant_id, label_set_ids in queues.items():
             self._database.hints.queue_changed(tenant_id, label_set_ids)
+        if created:
+            self._database.hints.runs_changed(created)
         answers: dict[int, UUID | FlowsteadError] = {index: run.id for index, run in runs.items() if run.id in created}
         keys = {
             index: (run.flow_id, run.idempotency_key)
@@ -193,6 +195,7 @@ async def set_flow_run_name(database: Database, caller: Caller, flow_run_id: UUI
     """Rename a run; false if there is none. Raises BadInputError (no usable name), StaleWriteError (ended claim)."""
     _check_name(name)
     if await store.set_name(database, caller.tenant_id, flow_run_id, name, caller.claim_token):
+        database.hints.runs_changed([flow_run_id])
         return True
     await _check_claim(database, caller, flow_run_id)
     return False

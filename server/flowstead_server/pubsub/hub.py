@@ -23,7 +23,7 @@ from flowstead_server.pubsub.messages import (
     encode_queue,
     encode_runs,
 )
-from flowstead_server.pubsub.topics import QueueFollower, RunFollower, Topics
+from flowstead_server.pubsub.topics import ChangesFollower, QueueFollower, RunFollower, Topics
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -100,13 +100,17 @@ class Hub:
         """Follow the hints about the queue of a tenant. Begin before reading."""
         return self._topics.follow_queue(tenant_id)
 
+    def follow_changes(self) -> AbstractContextManager[ChangesFollower]:
+        """Follow the hints about all runs, of all tenants. Begin before reading."""
+        return self._topics.follow_changes()
+
     @property
     def follower_count(self) -> int:
         """How many subscriptions of this process wait for something."""
         return self._topics.follower_count
 
     def runs_changed(self, flow_run_ids: Iterable[UUID]) -> None:
-        """Say, after a commit, that these runs have new events. Never blocks."""
+        """Say, after a commit, that these runs are new, gone or renamed, or have new events. Never blocks."""
         ids = list(flow_run_ids)
         self._topics.wake_runs(ids)
         if self._runs is not None:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from flowstead_server.pubsub.messages import QueueHint
 
 _MAX_PENDING_SETS = 1_000
+_MAX_PENDING_RUNS = 10_000
 
 
 class RunFollower:
@@ -54,10 +55,34 @@ class QueueFollower(RunFollower):
         return None if sets is None else frozenset(sets)
 
 
+class ChangesFollower(RunFollower):
+    """Waits for hints about any run, and remembers which runs they named."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: set[UUID] | None = set()
+
+    def hint(self, run_ids: Iterable[UUID] | None) -> None:
+        """Take a hint about some runs, or all."""
+        if run_ids is None or self._runs is None:
+            self._runs = None
+        else:
+            self._runs.update(run_ids)
+            if len(self._runs) > _MAX_PENDING_RUNS:
+                self._runs = None
+        self.wake()
+
+    def take(self) -> frozenset[UUID] | None:
+        """Return the runs that were named since the last call; None means any."""
+        runs, self._runs = self._runs, set()
+        return None if runs is None else frozenset(runs)
+
+
 class Topics:
     """The followers of this process, by run and by tenant."""
 
     def __init__(self) -> None:
+        self._changes: set[ChangesFollower] = set()
         self._runs: defaultdict[UUID, set[RunFollower]] = defaultdict(set)
         self._queues: defaultdict[UUID, set[QueueFollower]] = defaultdict(set)
 
@@ -85,8 +110,20 @@ class Topics:
             if not self._queues[tenant_id]:
                 del self._queues[tenant_id]
 
-    def wake_runs(self, run_ids: Iterable[UUID] | None) -> None:
+    @contextmanager
+    def follow_changes(self) -> Iterator[ChangesFollower]:
+        """Follow all runs until the context ends."""
+        follower = ChangesFollower()
+        self._changes.add(follower)
+        try:
+            yield follower
+        finally:
+            self._changes.discard(follower)
+
+    def wake_runs(self, run_ids: Collection[UUID] | None) -> None:
         """Wake the followers of some runs, or of all."""
+        for changes in self._changes:
+            changes.hint(run_ids)
         if run_ids is None:
             run_ids = list(self._runs)
         for run_id in run_ids:
@@ -108,4 +145,4 @@ class Topics:
     @property
     def follower_count(self) -> int:
         """How many followers there are."""
-        return sum(map(len, self._runs.values())) + sum(map(len, self._queues.values()))
+        return sum(map(len, self._runs.values())) + sum(map(len, self._queues.values())) + len(self._changes)

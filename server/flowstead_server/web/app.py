@@ -7,18 +7,19 @@ answered with status 400 and one sentence. Failures inside never end a connectio
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 from uuid import UUID
 
 from starlette.types import Receive, Scope, Send
 
 from flowstead_server.api.context import RequestContext
-from flowstead_server.api.errors import BAD_USER_INPUT, internal_error, wire_error
+from flowstead_server.api.errors import BAD_USER_INPUT, WireError, internal_error, wire_error
 from flowstead_server.api.execution import BAD_REQUEST, OK, execute
 from flowstead_server.api.schema import ApiSchema
 from flowstead_server.db.database import Database
+from flowstead_server.domain.caller import Caller
+from flowstead_server.domain.errors import BadInputError, FlowsteadError
 from flowstead_server.pubsub.hub import Hub
-from flowstead_server.web.callers import caller_of
+from flowstead_server.web.callers import Authenticate, everybody
 from flowstead_server.web.pages import HTML, start_page
 from flowstead_server.web.requests import BadRequest, read_body, read_headers, read_operation
 from flowstead_server.web.responses import send_bytes, send_json
@@ -49,20 +50,24 @@ class WebApplication:
         version: str,
         body_limit: int,
         access_log: bool = False,
+        authenticate: Authenticate | None = None,
     ) -> None:
-        """Take the parts that requests use. `body_limit` in bytes; `tenant_id` of callers without a key."""
+        """Take the parts that requests use. `body_limit` in bytes; `tenant_id` of callers without a key.
+
+        `authenticate` says who asks and may refuse, over HTTP as over websockets; None lets everybody in.
+        """
         self._schema = schema
         self._database = database
         self._hub = hub
-        self._tenant_id = tenant_id
+        self._authenticate = authenticate or everybody(tenant_id)
         self._version = version
         self._body_limit = body_limit
         self._access_log = access_log
         self._page = start_page(version)
-        self._websocket = GraphQLWebSocket(schema, self._context)
+        self._websocket = GraphQLWebSocket(schema, self._context, self._authenticate)
 
-    def _context(self, headers: Mapping[str, str]) -> RequestContext:
-        return RequestContext(self._database, caller_of(headers, self._tenant_id), self._hub)
+    def _context(self, caller: Caller) -> RequestContext:
+        return RequestContext(self._database, caller, self._hub)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or serve one websocket connection."""
@@ -88,12 +93,16 @@ class WebApplication:
     async def _graphql(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             operation = read_operation(await read_body(receive, self._body_limit))
-            context = self._context(read_headers(scope))
+            caller = await self._authenticate(read_headers(scope))
         except BadRequest as error:
             body = {"errors": [wire_error(str(error), BAD_USER_INPUT)]}
             await send_json(send, BAD_REQUEST, body, _CLOSE if error.close else None)
             return
-        answer = await execute(self._schema, operation, context)
+        except Exception as error:
+            status = BAD_REQUEST if isinstance(error, BadInputError) else OK
+            await send_json(send, status, {"errors": [_refusal(error)]})
+            return
+        answer = await execute(self._schema, operation, self._context(caller))
         try:
             await send_json(send, answer.status, answer.body)
         except TypeError as error:
@@ -123,6 +132,11 @@ class WebApplication:
             await send_json(send, _UNAVAILABLE, body)
         else:
             await send_json(send, OK, {"status": "ok", "version": self._version})
+
+
+def _refusal(error: Exception) -> WireError:
+    # A status such as 401 would be a bare HTTP error for 1.x programs, which look for the code in a 200.
+    return wire_error(str(error), error.code) if isinstance(error, FlowsteadError) else internal_error(error)
 
 
 async def _preflight(scope: Scope, send: Send) -> None:

@@ -94,9 +94,9 @@ def _read_variables(value: object) -> dict[str, Any] | None:
 
 
 def read_headers(scope: Scope) -> dict[str, str]:
-    """Return the headers of the server's own protocol (`x-prefect-…`), with lower-case names."""
+    """Return the headers that say who asks (`authorization` and `x-prefect-…`), with lower-case names."""
     return {
         name.decode("latin-1"): value.decode("latin-1")
         for name, value in scope["headers"]
-        if name.startswith(b"x-prefect-")
+        if name.startswith(b"x-prefect-") or name == b"authorization"
     }
