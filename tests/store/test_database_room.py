@@ -130,4 +130,4 @@ async def test_statement_files_hold_all_sql() -> None:
     for folder in ("store", "orchestration", "domain"):
         for file in (root / folder).glob("*.py"):
             text = file.read_text("utf-8").lower()
-            assert not re.search(r'(?<!")"(select|insert|update|delete|with) ', text), file
+            assert not re.search(r'(?<!")"(select|insert into|update \w+ set|delete from|with) ', text), file

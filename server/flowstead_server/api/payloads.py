@@ -57,6 +57,20 @@ class AgentIdPayload:
     id: UUID | None = strawberry.field(description="Id of the agent.")
 
 
+@strawberry.type(name="agent_config_id_payload", description="The id of a configuration of agents.")
+class AgentConfigIdPayload:
+    """Payload of `create_agent_config`."""
+
+    id: UUID | None = strawberry.field(description="Id of the configuration.")
+
+
+@strawberry.type(name="task_run_artifact_id_payload", description="The id of an artifact.")
+class TaskRunArtifactIdPayload:
+    """Payload of `create_task_run_artifact`."""
+
+    id: UUID | None = strawberry.field(description="Id of the artifact.")
+
+
 @strawberry.type(name="get_or_create_task_run_info_payload", description="A task run and its stored state.")
 class GetOrCreateTaskRunInfoPayload:
     """Payload of `get_or_create_task_run_info`."""

@@ -23,6 +23,48 @@ ENDING_NAMES: Final = frozenset({"Success", "Failed", "Cached", "TimedOut", "Loo
 META_NAMES: Final = frozenset({"Submitted", "Queued", "ClientFailed"})
 STATE_NAMES: Final = FINISHED_NAMES | RUNNING_NAMES | SCHEDULED_NAMES | META_NAMES | {"Pending"}
 
+ROOT_STATE: Final = "State"
+# Each state's parent, and the colour of its dots and bars.
+_TREE: Final = {
+    "Pending": (ROOT_STATE, "#7ebdff"),
+    "Scheduled": ("Pending", "#ffab00"),
+    "Paused": ("Scheduled", "#99a8e8"),
+    "Resume": ("Scheduled", "#f58c0c"),
+    "Retrying": ("Scheduled", "#f66a0a"),
+    "Submitted": (ROOT_STATE, "#ffdf5d"),
+    "Queued": (ROOT_STATE, "#ffea7f"),
+    "ClientFailed": (ROOT_STATE, "#eb0000"),
+    "Running": (ROOT_STATE, "#3d67ff"),
+    "Cancelling": ("Running", "#E8E8E8"),
+    "Finished": (ROOT_STATE, "#003ccb"),
+    "Looped": ("Finished", "#003ccb"),
+    "Success": ("Finished", "#28a745"),
+    "Cached": ("Success", "#34d058"),
+    "Mapped": ("Success", "#003ccb"),
+    "Skipped": ("Success", "#62757f"),
+    "Failed": ("Finished", "#eb0000"),
+    "TimedOut": ("Failed", "#ff4e33"),
+    "TriggerFailed": ("Failed", "#ff5131"),
+    "ValidationFailed": ("Failed", "#ff5131"),
+    "Cancelled": ("Finished", "#bdbdbd"),
+}
+
+
+def state_hierarchy() -> dict[str, list[str]]:
+    """Return for every state name, and for the root of all, that name and those of all states below it."""
+    below: dict[str, list[str]] = {name: [name] for name in (ROOT_STATE, *_TREE)}
+    for name in _TREE:
+        above = name
+        while above != ROOT_STATE:
+            above = _TREE[above][0]
+            below[above].append(name)
+    return below
+
+
+def state_colors() -> dict[str, str]:
+    """Return the colour of every state name, as `#rrggbb`."""
+    return {name: color for name, (_, color) in _TREE.items()}
+
 
 class Family(Enum):
     """States that the transition table does not tell apart."""

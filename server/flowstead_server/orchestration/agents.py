@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowstead_server.domain.errors import BadInputError
+from flowstead_server.domain.errors import BadInputError, ForeignKeyViolationError
 from flowstead_server.domain.labels import normalized
+from flowstead_server.domain.serialized_states import encode
 from flowstead_server.store import agents
 
 if TYPE_CHECKING:
@@ -50,3 +51,41 @@ async def register_agent(database: Database, caller: Caller, request: RegisterAg
         )
 
     return await database.transact(work)
+
+
+async def delete_agent(database: Database, caller: Caller, agent_id: UUID) -> bool:
+    """Forget an agent; its runs stay. False if there is none."""
+    return await agents.delete(database, caller.tenant_id, agent_id)
+
+
+async def create_agent_config(
+    database: Database, caller: Caller, tenant_id: UUID | None, name: str | None, settings: object
+) -> UUID:
+    """Store a configuration for agents (null settings: empty).
+
+    Raises ForeignKeyViolationError (another tenant), BadInputError (settings that are no JSON object).
+    """
+    if tenant_id not in {None, caller.tenant_id}:
+        raise ForeignKeyViolationError
+    text = _settings(settings)
+    return await agents.create_config(database, caller.tenant_id, name, "{}" if text is None else text)
+
+
+async def update_agent_config(
+    database: Database, caller: Caller, config_id: UUID, name: str | None, settings: object
+) -> bool:
+    """Change the members of a configuration that are not null; false if there is none. Raises BadInputError."""
+    return await agents.update_config(database, caller.tenant_id, config_id, name, _settings(settings))
+
+
+async def delete_agent_config(database: Database, caller: Caller, config_id: UUID) -> bool:
+    """Delete a configuration; its agents stay. False if there is none."""
+    return await agents.delete_config(database, caller.tenant_id, config_id)
+
+
+def _settings(settings: object) -> str | None:
+    if settings is None:
+        return None
+    if not isinstance(settings, dict):
+        raise BadInputError(f"The settings of agents must be a JSON object, but they are {str(settings)[:80]!r}.")
+    return encode(settings)

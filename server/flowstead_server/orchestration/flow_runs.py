@@ -11,14 +11,14 @@ from flowstead_server.domain.errors import (
     ConflictError,
     FlowsteadError,
     NotFoundError,
-    StaleWriteError,
 )
 from flowstead_server.domain.ids import new_id
-from flowstead_server.domain.labels import resolve_labels
+from flowstead_server.domain.labels import normalized, resolve_labels
 from flowstead_server.domain.names import generate_run_name
 from flowstead_server.domain.parameters import resolve_parameters
 from flowstead_server.domain.serialized_states import encode
 from flowstead_server.orchestration.batcher import Batcher
+from flowstead_server.orchestration.claims import check_claim
 from flowstead_server.store import flow_runs as store
 from flowstead_server.store import task_runs as task_run_store
 from flowstead_server.store.label_sets import LabelSets
@@ -197,7 +197,7 @@ async def set_flow_run_name(database: Database, caller: Caller, flow_run_id: UUI
     if await store.set_name(database, caller.tenant_id, flow_run_id, name, caller.claim_token):
         database.hints.runs_changed([flow_run_id])
         return True
-    await _check_claim(database, caller, flow_run_id)
+    await check_claim(database, caller, flow_run_id)
     return False
 
 
@@ -206,9 +206,7 @@ async def set_task_run_name(database: Database, caller: Caller, task_run_id: UUI
     _check_name(name)
     if await task_run_store.set_name(database, caller.tenant_id, task_run_id, name, caller.claim_token):
         return True
-    flow_run_id = await task_run_store.flow_run_of(database, caller.tenant_id, task_run_id)
-    if flow_run_id is not None:
-        await _check_claim(database, caller, flow_run_id)
+    await check_claim(database, caller, await task_run_store.flow_run_of(database, caller.tenant_id, task_run_id))
     return False
 
 
@@ -221,12 +219,28 @@ def _check_name(name: str) -> None:
 async def update_flow_run_heartbeat(database: Database, caller: Caller, flow_run_id: UUID) -> None:
     """Note that a run's process lives. An unknown run is no error. Raises StaleWriteError if the claim has ended."""
     if not await store.heartbeat(database, caller.tenant_id, flow_run_id, caller.claim_token):
-        await _check_claim(database, caller, flow_run_id)
+        await check_claim(database, caller, flow_run_id)
 
 
-async def _check_claim(database: Database, caller: Caller, flow_run_id: UUID) -> None:
-    if caller.claim_token is None:
-        return
-    exists, token = await store.claim_of(database, caller.tenant_id, flow_run_id)
-    if exists and token != caller.claim_token:
-        raise StaleWriteError(f"The claim of this process on the flow run {flow_run_id} has ended.", flow_run_id)
+async def update_task_run_heartbeat(database: Database, caller: Caller, task_run_id: UUID) -> bool:
+    """Note that a task run's process lives; false if there is none. Raises StaleWriteError if the claim has ended."""
+    if await task_run_store.heartbeat(database, caller.tenant_id, task_run_id, caller.claim_token):
+        return True
+    await check_claim(database, caller, await task_run_store.flow_run_of(database, caller.tenant_id, task_run_id))
+    return False
+
+
+async def set_flow_run_labels(database: Database, caller: Caller, flow_run_id: UUID, labels: Sequence[str]) -> bool:
+    """Replace a run's labels; false if there is none. A waiting run goes to the agents of the new labels.
+
+    Raises BadInputError (unusable label), StaleWriteError (ended claim).
+    """
+    distinct = normalized(labels)
+    label_set_id = await database.part(LabelSets).id_of(caller.tenant_id, distinct)
+    waits = await store.set_labels(database, caller.tenant_id, flow_run_id, distinct, label_set_id, caller.claim_token)
+    if waits is None:
+        await check_claim(database, caller, flow_run_id)
+        return False
+    if waits:
+        database.hints.queue_changed(caller.tenant_id, {label_set_id})
+    return True

@@ -211,3 +211,10 @@ async def set_schedule_inactive(database: Database, caller: Caller, flow_id: UUI
         return True
 
     return await database.transact(work)
+
+
+async def update_flow_project(database: Database, caller: Caller, flow_id: UUID, project_id: UUID) -> UUID:
+    """Move a flow to another project; returns its id. Raises NotFoundError if flow or project are unknown."""
+    if not await flows.set_project(database, caller.tenant_id, flow_id, project_id):
+        raise NotFoundError("Invalid flow or project ID.")
+    return flow_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowstead_server.domain.errors import BadInputError, ForeignKeyViolationError
+from flowstead_server.domain.errors import BadInputError, ForeignKeyViolationError, NotFoundError
 from flowstead_server.store import projects
 
 if TYPE_CHECKING:
@@ -28,7 +28,29 @@ async def create_project(database: Database, caller: Caller, request: CreateProj
     """Make a project. Raises UniquenessViolationError, ForeignKeyViolationError (tenant), BadInputError (name)."""
     if request.tenant_id not in {None, caller.tenant_id}:
         raise ForeignKeyViolationError
-    longest = 1000
-    if not 0 < len(request.name.encode()) <= longest:
-        raise BadInputError(f"A project's name must have 1 to {longest} bytes, but this one has {len(request.name)}.")
+    _check_name(request.name)
     return await projects.create(database, caller.tenant_id, request.name, request.description)
+
+
+async def set_project_name(database: Database, caller: Caller, project_id: UUID, name: str) -> UUID:
+    """Rename a project; returns its id. Raises NotFoundError, UniquenessViolationError, BadInputError (name)."""
+    _check_name(name)
+    if not await projects.set_name(database, caller.tenant_id, project_id, name):
+        raise NotFoundError("Update failed")
+    return project_id
+
+
+async def set_project_description(
+    database: Database, caller: Caller, project_id: UUID, description: str | None
+) -> UUID:
+    """Describe a project anew; returns its id. Raises NotFoundError."""
+    if not await projects.set_description(database, caller.tenant_id, project_id, description):
+        raise NotFoundError("Update failed")
+    return project_id
+
+
+def _check_name(name: str) -> None:
+    longest = 1000
+    size = len(name.encode())
+    if not 0 < size <= longest:
+        raise BadInputError(f"A project's name must have 1 to {longest} bytes, but this one has {size}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from flowstead_server.domain.errors import BadInputError, ConflictError, FlowsteadError, NotFoundError, StaleWriteError
 from flowstead_server.store import task_runs as store
 from flowstead_server.store.flow_runs import claim_of
-from flowstead_server.store.task_runs import TaskRunInfo
+from flowstead_server.store.task_runs import MappedChildren, TaskRunInfo
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from flowstead_server.db import Database
     from flowstead_server.domain.caller import Caller
 
-__all__ = ["TaskRunInfo", "get_or_create_task_run", "get_or_create_task_run_info", "get_task_run_info"]
+__all__ = [
+    "MappedChildren",
+    "TaskRunInfo",
+    "get_or_create_task_run",
+    "get_or_create_task_run_info",
+    "get_task_run_info",
+    "mapped_children",
+]
 
 _ATTEMPTS: Final = 5
 _MAX_INT: Final = 2**31 - 1
@@ -71,3 +78,8 @@ async def get_task_run_info(database: Database, caller: Caller, task_run_id: UUI
     if info is None:
         raise NotFoundError("Invalid task run ID")
     return info
+
+
+async def mapped_children(database: Database, caller: Caller, task_run_id: UUID) -> MappedChildren:
+    """Return figures about the children of a mapped task run; empty ones for any other id."""
+    return await store.mapped_children(database, caller.tenant_id, task_run_id)

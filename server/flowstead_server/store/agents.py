@@ -47,3 +47,26 @@ async def find_or_create(
 async def touch(executor: Executor, tenant_id: UUID, agent_id: UUID) -> bool:
     """Note that an agent asked for work just now. Returns whether it exists."""
     return await executor.execute(_SQL["touch"], tenant_id, agent_id) > 0
+
+
+async def delete(executor: Executor, tenant_id: UUID, agent_id: UUID) -> bool:
+    """Delete an agent; its runs stay. False if there is none."""
+    return await executor.execute(_SQL["delete"], tenant_id, agent_id) > 0
+
+
+async def create_config(executor: Executor, tenant_id: UUID, name: str | None, settings: str) -> UUID:
+    """Insert an agent configuration (settings: JSON text)."""
+    config_id: UUID = await executor.fetch_value(_SQL["create_config"], tenant_id, name, settings)
+    return config_id
+
+
+async def update_config(
+    executor: Executor, tenant_id: UUID, config_id: UUID, name: str | None, settings: str | None
+) -> bool:
+    """Change the members of an agent configuration that are not null; false if there is none."""
+    return await executor.execute(_SQL["update_config"], tenant_id, config_id, name, settings) > 0
+
+
+async def delete_config(executor: Executor, tenant_id: UUID, config_id: UUID) -> bool:
+    """Delete an agent configuration; its agents stay. False if there is none."""
+    return await executor.execute(_SQL["delete_config"], tenant_id, config_id) > 0

@@ -21,3 +21,18 @@ returning id;
 
 -- name: touch
 update agent set last_queried = now() where tenant_id = $1 and id = $2;
+
+-- name: delete
+delete from agent where tenant_id = $1 and id = $2;
+
+-- name: create_config
+insert into agent_config (tenant_id, name, settings) values ($1, $2, $3::jsonb) returning id;
+
+-- Null members stay as they are.
+-- name: update_config
+update agent_config
+set name = coalesce($3::text, name), settings = coalesce($4::jsonb, settings)
+where tenant_id = $1 and id = $2;
+
+-- name: delete_config
+delete from agent_config where tenant_id = $1 and id = $2;

@@ -137,3 +137,18 @@ async def claim_of(executor: Executor, tenant_id: UUID, flow_run_id: UUID) -> tu
     """Return whether the run exists, and its claim token."""
     row = await executor.fetch_row(_SQL["claim"], tenant_id, flow_run_id)
     return (False, None) if row is None else (True, row["claim_token"])
+
+
+async def set_labels(
+    executor: Executor,
+    tenant_id: UUID,
+    flow_run_id: UUID,
+    labels: Sequence[str],
+    label_set_id: int,
+    claim_token: UUID | None,
+) -> bool | None:
+    """Replace a run's labels; returns whether it waits for an agent. Null if there is none, or not of this claim."""
+    waits: bool | None = await executor.fetch_value(
+        _SQL["set_labels"], tenant_id, flow_run_id, json_text(list(labels)), label_set_id, claim_token
+    )
+    return waits

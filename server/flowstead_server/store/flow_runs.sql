@@ -97,3 +97,9 @@ select claim_token from flow_run where tenant_id = $1 and id = $2;
 insert into flow_run_heartbeat (flow_run_id, heartbeat)
 select id, now() from flow_run where tenant_id = $1 and id = $2 and ($3::uuid is null or claim_token = $3)
 on conflict (flow_run_id) do update set heartbeat = excluded.heartbeat;
+
+-- name: set_labels
+update flow_run
+set labels = $3::jsonb, label_set_id = $4
+where tenant_id = $1 and id = $2 and ($5::uuid is null or claim_token = $5)
+returning queue_time is not null as waits;

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from flowstead_server.db import Transaction
+    from flowstead_server.db.database import Executor
 
 _SQL: Final = load_statements(__package__, "flows.sql")
 
@@ -177,3 +178,8 @@ async def archive_others(transaction: Transaction, tenant_id: UUID, version_grou
     """Archive every other flow of a version group; returns those that were not."""
     rows = await transaction.fetch(_SQL["archive_others"], tenant_id, version_group_id, flow_id)
     return [row["id"] for row in rows]
+
+
+async def set_project(executor: Executor, tenant_id: UUID, flow_id: UUID, project_id: UUID) -> bool:
+    """Move a flow to another project; false if the tenant has not both."""
+    return await executor.execute(_SQL["set_project"], tenant_id, flow_id, project_id) > 0

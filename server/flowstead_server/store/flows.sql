@@ -30,14 +30,20 @@ update flow_group
 set settings = settings || jsonb_build_object('idempotency_key', $3::text)
 where tenant_id = $1 and id = $2;
 
+-- 1.x processes look for the switch of the group's heartbeats in the flow.
 -- name: create
 insert into flow (
     tenant_id, project_id, flow_group_id, name, version, version_group_id, description, core_version,
-    environment, run_config, storage, parameters, serialized_flow, schedule
+    environment, run_config, storage, parameters, serialized_flow, schedule, settings
 )
 select
     $1, $2::uuid, $3::uuid, $4::text, coalesce(max(f.version), 0) + 1, $5::text, $6::text, $7::text,
-    $8::jsonb, $9::jsonb, $10::jsonb, $11::jsonb, $12::jsonb, $13::jsonb
+    $8::jsonb, $9::jsonb, $10::jsonb, $11::jsonb, $12::jsonb, $13::jsonb,
+    (
+        select case when g.settings @> '{"heartbeat_enabled": false}' then '{"heartbeat_enabled": false}' else '{}' end
+        from flow_group g
+        where g.id = $3
+    )::jsonb
 from flow f
 where f.tenant_id = $1 and f.version_group_id = $5
 returning id;
@@ -162,3 +168,9 @@ update flow
 set archived = true
 where tenant_id = $1 and version_group_id = $2 and id <> $3 and not archived
 returning id;
+
+-- name: set_project
+update flow f
+set project_id = p.id
+from project p
+where f.tenant_id = $1 and f.id = $2 and p.tenant_id = $1 and p.id = $3;

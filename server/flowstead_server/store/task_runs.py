@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from flowstead_server.db import load_statements
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from flowstead_server.db.database import Executor
@@ -23,6 +24,15 @@ class TaskRunInfo:
     version: int
     state: str | None
     serialized_state: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MappedChildren:
+    """The children of a mapped task run: first start, last end, and how many there are by state name."""
+
+    min_start_time: datetime | None
+    max_end_time: datetime | None
+    state_counts: dict[str, int]
 
 
 async def get_or_create(
@@ -63,3 +73,17 @@ async def flow_run_of(executor: Executor, tenant_id: UUID, task_run_id: UUID) ->
 async def set_name(executor: Executor, tenant_id: UUID, task_run_id: UUID, name: str, claim_token: UUID | None) -> bool:
     """Rename a task run; false if there is none, or its flow run is not of this claim."""
     return await executor.execute(_SQL["set_name"], tenant_id, task_run_id, name, claim_token) > 0
+
+
+async def heartbeat(executor: Executor, tenant_id: UUID, task_run_id: UUID, claim_token: UUID | None) -> bool:
+    """Note a sign of life; false if there is no such task run, or its flow run is not of this claim."""
+    return await executor.execute(_SQL["heartbeat"], tenant_id, task_run_id, claim_token) > 0
+
+
+async def mapped_children(executor: Executor, tenant_id: UUID, task_run_id: UUID) -> MappedChildren:
+    """Return figures about the children of a mapped task run; empty ones if it has none or does not exist."""
+    rows = await executor.fetch(_SQL["mapped_children"], tenant_id, task_run_id)
+    starts = [row["min_start_time"] for row in rows if row["min_start_time"] is not None]
+    ends = [row["max_end_time"] for row in rows if row["max_end_time"] is not None]
+    counts = {row["state"]: row["runs"] for row in rows if row["state"] is not None}
+    return MappedChildren(min(starts, default=None), max(ends, default=None), counts)

@@ -49,3 +49,16 @@ update task_run t
 set name = $3
 from flow_run r
 where t.tenant_id = $1 and t.id = $2 and r.id = t.flow_run_id and ($4::uuid is null or r.claim_token = $4);
+
+-- name: heartbeat
+update task_run t
+set heartbeat = now()
+from flow_run r
+where t.tenant_id = $1 and t.id = $2 and r.id = t.flow_run_id and ($3::uuid is null or r.claim_token = $3);
+
+-- name: mapped_children
+select min(c.start_time) as min_start_time, max(c.end_time) as max_end_time, c.state, count(*) as runs
+from task_run p
+join task_run c on c.flow_run_id = p.flow_run_id and c.task_id = p.task_id and c.map_index >= 0
+where p.tenant_id = $1 and p.id = $2 and p.map_index < 0
+group by c.state;

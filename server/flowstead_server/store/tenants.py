@@ -29,3 +29,18 @@ async def create(executor: Executor, name: str, slug: str) -> UUID:
     """Insert a tenant. Raises UniquenessViolationError if the slug is taken."""
     tenant_id: UUID = await executor.fetch_value(_SQL["create"], name, slug)
     return tenant_id
+
+
+async def set_name(executor: Executor, tenant_id: UUID, name: str) -> bool:
+    """Rename a tenant; false if there is none."""
+    return await executor.execute(_SQL["set_name"], tenant_id, name) > 0
+
+
+async def set_slug(executor: Executor, tenant_id: UUID, slug: str) -> bool:
+    """Give a tenant another slug; false if there is none. Raises UniquenessViolationError."""
+    return await executor.execute(_SQL["set_slug"], tenant_id, slug) > 0
+
+
+async def merge_settings(executor: Executor, tenant_id: UUID, settings: str) -> bool:
+    """Merge the members of a JSON object into a tenant's settings; false if there is no such tenant."""
+    return await executor.execute(_SQL["merge_settings"], tenant_id, settings) > 0

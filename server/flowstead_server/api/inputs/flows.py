@@ -77,3 +77,46 @@ class SetScheduleInactiveInput:
     """Input of `set_schedule_inactive`."""
 
     flow_id: UUID = strawberry.field(description="Id of the flow version.")
+
+
+@wire_input(name="delete_flow_input", description="The flow version to delete.")
+class DeleteFlowInput:
+    """Input of `delete_flow`."""
+
+    flow_id: UUID = strawberry.field(description="Id of the flow version.")
+
+
+@wire_input(name="update_flow_project_input", description="A flow version and the project that it is to belong to.")
+class UpdateFlowProjectInput:
+    """Input of `update_flow_project`."""
+
+    flow_id: UUID = strawberry.field(description="Id of the flow version.")
+    project_id: UUID = strawberry.field(description="Id of the project.")
+
+
+@wire_input(name="enable_flow_heartbeat_input", description="The flow whose processes are to send heartbeats.")
+class EnableFlowHeartbeatInput:
+    """Input of `enable_flow_heartbeat`."""
+
+    flow_id: UUID = strawberry.field(description="Id of any version of the flow.")
+
+
+@wire_input(name="disable_flow_heartbeat_input", description="The flow whose processes are to send no heartbeats.")
+class DisableFlowHeartbeatInput:
+    """Input of `disable_flow_heartbeat`."""
+
+    flow_id: UUID = strawberry.field(description="Id of any version of the flow.")
+
+
+@wire_input(name="enable_flow_lazarus_process_input", description="The flow whose lost runs are to be started again.")
+class EnableFlowLazarusProcessInput:
+    """Input of `enable_flow_lazarus_process`."""
+
+    flow_id: UUID = strawberry.field(description="Id of any version of the flow.")
+
+
+@wire_input(name="disable_flow_lazarus_process_input", description="The flow whose lost runs are to stay as they are.")
+class DisableFlowLazarusProcessInput:
+    """Input of `disable_flow_lazarus_process`."""
+
+    flow_id: UUID = strawberry.field(description="Id of any version of the flow.")

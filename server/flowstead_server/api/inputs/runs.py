@@ -139,3 +139,25 @@ class WriteRunLogsInput:
     """Input of `write_run_logs`."""
 
     logs: list[WriteRunLogInput] = strawberry.field(description="The lines, in their order.")
+
+
+@wire_input(name="set_flow_run_labels_input", description="New labels for a flow run.")
+class SetFlowRunLabelsInput:
+    """Input of `set_flow_run_labels`."""
+
+    flow_run_id: UUID = strawberry.field(description="Id of the flow run.")
+    labels: list[str] = strawberry.field(description="Its new labels; an agent needs all of them.")
+
+
+@wire_input(name="delete_flow_run_input", description="The flow run to delete.")
+class DeleteFlowRunInput:
+    """Input of `delete_flow_run`."""
+
+    flow_run_id: UUID = strawberry.field(description="Id of the flow run.")
+
+
+@wire_input(name="update_task_run_heartbeat_input", description="The task run that is alive.")
+class UpdateTaskRunHeartbeatInput:
+    """Input of `update_task_run_heartbeat`."""
+
+    task_run_id: UUID = strawberry.field(description="Id of the task run.")

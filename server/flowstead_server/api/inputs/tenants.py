@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 import strawberry
+from strawberry.scalars import JSON
 
 from flowstead_server.api.inputs.base import wire_input
 
@@ -82,3 +83,58 @@ class ExtendFlowRunClaimsInput:
     lease_seconds: int | None = strawberry.field(
         description="How long from now the claims hold, 5 to 3600 seconds; null means 30."
     )
+
+
+@wire_input(name="delete_project_input", description="The project to delete.")
+class DeleteProjectInput:
+    """Input of `delete_project`."""
+
+    project_id: UUID = strawberry.field(description="Id of the project.")
+
+
+@wire_input(name="set_project_name_input", description="A new name for a project.")
+class SetProjectNameInput:
+    """Input of `set_project_name`."""
+
+    project_id: UUID = strawberry.field(description="Id of the project.")
+    name: str = strawberry.field(description="Its new name, unique in the tenant.")
+
+
+@wire_input(name="set_project_description_input", description="A new description for a project.")
+class SetProjectDescriptionInput:
+    """Input of `set_project_description`."""
+
+    project_id: UUID = strawberry.field(description="Id of the project.")
+    description: str | None = strawberry.field(description="Its new description; null removes it.")
+
+
+@wire_input(name="delete_tenant_input", description="The tenant to delete.")
+class DeleteTenantInput:
+    """Input of `delete_tenant`."""
+
+    confirm: bool = strawberry.field(description="Must be true: everything in the tenant is lost.")
+    tenant_id: UUID = strawberry.field(description="Id of the tenant.")
+
+
+@wire_input(name="update_tenant_name_input", description="A new name for a tenant.")
+class UpdateTenantNameInput:
+    """Input of `update_tenant_name`."""
+
+    tenant_id: UUID = strawberry.field(description="Id of the tenant.")
+    name: str = strawberry.field(description="Its new name.")
+
+
+@wire_input(name="update_tenant_slug_input", description="A new slug for a tenant.")
+class UpdateTenantSlugInput:
+    """Input of `update_tenant_slug`."""
+
+    tenant_id: UUID = strawberry.field(description="Id of the tenant.")
+    slug: str = strawberry.field(description="Its new slug: unique, lower case, without spaces.")
+
+
+@wire_input(name="update_tenant_settings_input", description="Settings of a tenant to change.")
+class UpdateTenantSettingsInput:
+    """Input of `update_tenant_settings`."""
+
+    tenant_id: UUID = strawberry.field(description="Id of the tenant.")
+    settings: JSON | None = strawberry.field(description="Members to set; the others stay as they are.")

@@ -4,6 +4,12 @@ import strawberry
 
 from flowstead_server.api.context import Info, Input
 from flowstead_server.api.fields import mutation
+from flowstead_server.api.inputs.fleet import (
+    CreateAgentConfigInput,
+    DeleteAgentConfigInput,
+    DeleteAgentInput,
+    UpdateAgentConfigInput,
+)
 from flowstead_server.api.inputs.tenants import (
     ClaimFlowRunsInput,
     ExtendFlowRunClaimsInput,
@@ -11,11 +17,13 @@ from flowstead_server.api.inputs.tenants import (
     RegisterAgentInput,
 )
 from flowstead_server.api.payloads import (
+    AgentConfigIdPayload,
     AgentIdPayload,
     ClaimedFlowRun,
     ClaimFlowRunsPayload,
     ExtendFlowRunClaimsPayload,
     RunsInQueuePayload,
+    SuccessPayload,
 )
 from flowstead_server.api.scalars import stored_json
 from flowstead_server.orchestration import agents, queue
@@ -75,6 +83,38 @@ class AgentMutations:
         )
         extended = await queue.extend_flow_run_claims(info.context.database, info.context.caller, request)
         return ExtendFlowRunClaimsPayload(lease_expires=extended.lease_expires, lost=extended.lost)
+
+    @mutation(description="Forget an agent; its flow runs stay.")
+    async def delete_agent(self, info: Info, input_: Input[DeleteAgentInput]) -> SuccessPayload | None:
+        """Delete an agent."""
+        success = await agents.delete_agent(info.context.database, info.context.caller, input_.agent_id)
+        return SuccessPayload(success=success)
+
+    @mutation(description="Store a configuration that agents can be started with.")
+    async def create_agent_config(
+        self, info: Info, input_: Input[CreateAgentConfigInput]
+    ) -> AgentConfigIdPayload | None:
+        """Create a configuration."""
+        context = info.context
+        config_id = await agents.create_agent_config(
+            context.database, context.caller, input_.tenant_id, input_.name, input_.settings
+        )
+        return AgentConfigIdPayload(id=config_id)
+
+    @mutation(description="Change a configuration of agents.")
+    async def update_agent_config(self, info: Info, input_: Input[UpdateAgentConfigInput]) -> SuccessPayload | None:
+        """Change a configuration."""
+        context = info.context
+        success = await agents.update_agent_config(
+            context.database, context.caller, input_.agent_config_id, input_.name, input_.settings
+        )
+        return SuccessPayload(success=success)
+
+    @mutation(description="Delete a configuration of agents; its agents stay.")
+    async def delete_agent_config(self, info: Info, input_: Input[DeleteAgentConfigInput]) -> SuccessPayload | None:
+        """Delete a configuration."""
+        success = await agents.delete_agent_config(info.context.database, info.context.caller, input_.agent_config_id)
+        return SuccessPayload(success=success)
 
 
 def _claimed(run: queue.ClaimedFlowRun) -> ClaimedFlowRun:

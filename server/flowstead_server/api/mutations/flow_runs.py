@@ -7,12 +7,14 @@ from flowstead_server.api.fields import mutation
 from flowstead_server.api.inputs.runs import (
     CancelFlowRunInput,
     CreateFlowRunInput,
+    DeleteFlowRunInput,
+    SetFlowRunLabelsInput,
     SetFlowRunNameInput,
     UpdateFlowRunHeartbeatInput,
 )
 from flowstead_server.api.payloads import CancelFlowRunPayload, FlowRunIdPayload, SuccessPayload
 from flowstead_server.api.scalars import plain
-from flowstead_server.orchestration import flow_runs, states
+from flowstead_server.orchestration import deletions, flow_runs, states
 
 
 @strawberry.type
@@ -62,3 +64,18 @@ class FlowRunMutations:
         context = info.context
         await flow_runs.update_flow_run_heartbeat(context.database, context.caller, input_.flow_run_id)
         return SuccessPayload(success=True)
+
+    @mutation(description="Replace the labels of a flow run; a waiting one goes to the agents of the new labels.")
+    async def set_flow_run_labels(self, info: Info, input_: Input[SetFlowRunLabelsInput]) -> SuccessPayload | None:
+        """Replace the labels of a flow run."""
+        context = info.context
+        success = await flow_runs.set_flow_run_labels(
+            context.database, context.caller, input_.flow_run_id, input_.labels
+        )
+        return SuccessPayload(success=success)
+
+    @mutation(description="Delete a flow run with its task runs, states and logs.")
+    async def delete_flow_run(self, info: Info, input_: Input[DeleteFlowRunInput]) -> SuccessPayload | None:
+        """Delete a flow run."""
+        success = await deletions.delete_flow_run(info.context.database, info.context.caller, input_.flow_run_id)
+        return SuccessPayload(success=success)

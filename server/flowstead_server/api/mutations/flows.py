@@ -8,13 +8,15 @@ from flowstead_server.api.inputs.flows import (
     ArchiveFlowInput,
     CreateFlowFromCompressedStringInput,
     CreateFlowInput,
+    DeleteFlowInput,
     RegisterEdgesInput,
     RegisterTasksInput,
     SetScheduleActiveInput,
     SetScheduleInactiveInput,
+    UpdateFlowProjectInput,
 )
 from flowstead_server.api.payloads import FlowIdPayload, SuccessPayload
-from flowstead_server.orchestration import flows
+from flowstead_server.orchestration import deletions, flows
 
 
 @strawberry.type
@@ -66,6 +68,19 @@ class FlowMutations:
         """Switch a schedule off."""
         success = await flows.set_schedule_inactive(info.context.database, info.context.caller, input_.flow_id)
         return SuccessPayload(success=success)
+
+    @mutation(description="Delete a flow version with its runs.")
+    async def delete_flow(self, info: Info, input_: Input[DeleteFlowInput]) -> SuccessPayload | None:
+        """Delete a flow."""
+        success = await deletions.delete_flow(info.context.database, info.context.caller, input_.flow_id)
+        return SuccessPayload(success=success)
+
+    @mutation(description="Move a flow version to another project.")
+    async def update_flow_project(self, info: Info, input_: Input[UpdateFlowProjectInput]) -> FlowIdPayload | None:
+        """Move a flow."""
+        context = info.context
+        flow_id = await flows.update_flow_project(context.database, context.caller, input_.flow_id, input_.project_id)
+        return FlowIdPayload(id=flow_id)
 
 
 async def _create_flow(

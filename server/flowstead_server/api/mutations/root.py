@@ -3,6 +3,8 @@
 import strawberry
 
 from flowstead_server.api.mutations.agents import AgentMutations
+from flowstead_server.api.mutations.artifacts import ArtifactMutations
+from flowstead_server.api.mutations.flow_groups import FlowGroupMutations
 from flowstead_server.api.mutations.flow_runs import FlowRunMutations
 from flowstead_server.api.mutations.flows import FlowMutations
 from flowstead_server.api.mutations.logs import LogMutations
@@ -15,10 +17,12 @@ from flowstead_server.api.mutations.tenants import TenantMutations
 class Mutation(
     TenantMutations,
     FlowMutations,
+    FlowGroupMutations,
     FlowRunMutations,
     TaskRunMutations,
     StateMutations,
     LogMutations,
+    ArtifactMutations,
     AgentMutations,
 ):
     """Root of all mutations."""

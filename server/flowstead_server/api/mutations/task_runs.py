@@ -8,6 +8,7 @@ from flowstead_server.api.inputs.runs import (
     GetOrCreateTaskRunInfoInput,
     GetOrCreateTaskRunInput,
     SetTaskRunNameInput,
+    UpdateTaskRunHeartbeatInput,
 )
 from flowstead_server.api.payloads import GetOrCreateTaskRunInfoPayload, SuccessPayload, TaskRunIdPayload
 from flowstead_server.api.scalars import stored_json
@@ -50,4 +51,13 @@ class TaskRunMutations:
         """Rename a task run."""
         context = info.context
         success = await flow_runs.set_task_run_name(context.database, context.caller, input_.task_run_id, input_.name)
+        return SuccessPayload(success=success)
+
+    @mutation(description="Say that the process of a task run is alive.")
+    async def update_task_run_heartbeat(
+        self, info: Info, input_: Input[UpdateTaskRunHeartbeatInput]
+    ) -> SuccessPayload | None:
+        """Note a sign of life."""
+        context = info.context
+        success = await flow_runs.update_task_run_heartbeat(context.database, context.caller, input_.task_run_id)
         return SuccessPayload(success=success)

@@ -1,10 +1,11 @@
 """The query root: the tables, and the few fields beside them that are ordinary resolvers.
 
 Table fields have no resolvers; `api.types.execution` answers them before GraphQL's own execution starts. The other
-fields never touch the database except `get_task_run_info`, whose failures are the errors of the verb that it calls.
+fields fail with the errors of the verbs that they call.
 """
 
 import os
+from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 from typing import Annotated
@@ -18,7 +19,8 @@ from flowstead_server.api.fields import query
 from flowstead_server.api.scalars import stored_json
 from flowstead_server.api.types.builder import add_fields
 from flowstead_server.api.types.tables import root_fields
-from flowstead_server.orchestration.task_runs import get_task_run_info
+from flowstead_server.domain.states import state_colors, state_hierarchy
+from flowstead_server.orchestration.task_runs import get_task_run_info, mapped_children
 
 
 @cache
@@ -47,6 +49,23 @@ class TaskRunInfoPayload:
     serialized_state: JSON | None = strawberry.field(description="Its state, whole.")
 
 
+@strawberry.type(name="reference_data", description="What never changes: facts about the states of runs.")
+class ReferenceData:
+    """Payload of `reference_data`."""
+
+    state_hierarchy: JSON = strawberry.field(description="For each state: itself and all states that are kinds of it.")
+    state_info: JSON = strawberry.field(description="For each state an object with its `color`.")
+
+
+@strawberry.type(name="mapped_children_payload", description="Figures about the children of a mapped task run.")
+class MappedChildrenPayload:
+    """Payload of `mapped_children`."""
+
+    min_start_time: datetime | None = strawberry.field(description="When the first of them started; null: none has.")
+    max_end_time: datetime | None = strawberry.field(description="When the last of them ended; null: none has.")
+    state_counts: JSON | None = strawberry.field(description="How many there are in each state.")
+
+
 @strawberry.type(name="Query", description="Everything that can be read.")
 class Query:
     """The query root."""
@@ -65,6 +84,26 @@ class Query:
             version=os.environ.get("PREFECT_SERVER_VERSION") or _package_version(),
             core_version=os.environ.get("PREFECT_CORE_VERSION") or _package_version(),
             release_timestamp=os.environ.get("RELEASE_TIMESTAMP") or None,
+        )
+
+    @query(description="The states of runs: which are kinds of which, and their colors.")
+    def reference_data(self) -> ReferenceData | None:
+        """Answer from the tables of the domain."""
+        info = {name: {"color": color} for name, color in state_colors().items()}
+        return ReferenceData(state_hierarchy=JSON(state_hierarchy()), state_info=JSON(info))
+
+    @query(description="Figures about the children of a mapped task run; empty ones for any other id.")
+    async def mapped_children(
+        self,
+        info: Info,
+        task_run_id: Annotated[UUID, strawberry.argument(description="Id of the mapped parent.")],
+    ) -> MappedChildrenPayload | None:
+        """Count the children of one task run of the caller's tenant."""
+        found = await mapped_children(info.context.database, info.context.caller, task_run_id)
+        return MappedChildrenPayload(
+            min_start_time=found.min_start_time,
+            max_end_time=found.max_end_time,
+            state_counts=JSON(found.state_counts),
         )
 
     @query(description="A task run and its stored state, by id.")
