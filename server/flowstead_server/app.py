@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from flowstead_server.api.schema import ApiSchema
+    from flowstead_server.compiler.limits import Limits
     from flowstead_server.settings import Settings
     from flowstead_server.web.app import WebApplication
 
@@ -175,11 +176,13 @@ async def _application(settings: Settings) -> AsyncIterator[WebApplication]:
     """Start the parts and yield the application over them."""
     async with contextlib.AsyncExitStack() as parts:
         # Building the schema takes about as long as starting PostgreSQL does; side by side they take as long as one.
-        schema_task = asyncio.create_task(asyncio.to_thread(_load_schema))
+        schema_task = asyncio.create_task(asyncio.to_thread(_load_schema, settings.limits))
         parts.push_async_callback(_ended, schema_task)
         dsn = await parts.enter_async_context(_database_url(settings))
         await migrate(dsn, apply=settings.upgrade)
-        database = await Database.connect(dsn, max_connections=settings.max_connections)
+        database = await Database.connect(
+            dsn, max_connections=settings.max_connections, statement_timeout=settings.statement_timeout
+        )
         parts.push_async_callback(database.close)
         schema = await schema_task
         yield await _connect_parts(settings, database, schema, parts)
@@ -210,10 +213,10 @@ async def _database_url(settings: Settings) -> AsyncIterator[str]:
         await embedded.stop()
 
 
-def _load_schema() -> ApiSchema:
+def _load_schema(limits: Limits) -> ApiSchema:
     from flowstead_server.api.schema import api_schema  # noqa: PLC0415 - in a thread, beside the start of PostgreSQL
 
-    return api_schema()
+    return api_schema(limits)
 
 
 async def _ended(task: asyncio.Task[ApiSchema]) -> None:

@@ -7,14 +7,17 @@ that names the value, where it came from and what to write instead.
 import argparse
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from flowstead_server.compiler.limits import MOST_ROWS, Limits
 from flowstead_server.domain.errors import StartupError
 
 DEFAULT_PORT = 4200
 DEFAULT_BODY_LIMIT = 5 * 1024 * 1024
+DEFAULT_STATEMENT_TIMEOUT = 30.0
 _MAX_PORT = 65_535
+_MIN_SECONDS, _MAX_SECONDS = 0.001, 86_400
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -39,6 +42,8 @@ class Settings:
     log_level: str = "INFO"
     body_limit: int = DEFAULT_BODY_LIMIT
     max_connections: int = 20
+    statement_timeout: float = DEFAULT_STATEMENT_TIMEOUT
+    limits: Limits = field(default_factory=Limits)
     shutdown_seconds: float = 2.0
 
     def check(self) -> None:
@@ -92,9 +97,36 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         log_level=options.log_level or source.choice("PREFECT__SERVER__LOG_LEVEL", _LEVELS, "INFO"),
         body_limit=source.number("PREFECT__SERVER__BODY_LIMIT", DEFAULT_BODY_LIMIT),
         max_connections=source.number("PREFECT__SERVER__DATABASE__MAX_CONNECTIONS", 20),
+        statement_timeout=source.seconds("PREFECT__SERVER__DATABASE__STATEMENT_TIMEOUT", DEFAULT_STATEMENT_TIMEOUT),
+        limits=_read_limits(source, disable_introspection=options.disable_introspection),
     )
     settings.check()
     return settings
+
+
+def _read_limits(source: "_Environment", *, disable_introspection: bool) -> Limits:
+    defaults = Limits()
+
+    def number(name: str, default: int) -> int:
+        variable = f"PREFECT__SERVER__LIMITS__{name}"
+        value = source.number(variable, default)
+        if value == 0:
+            raise StartupError(f"The environment variable {variable} must be at least 1.")
+        return value
+
+    most_rows = number("MOST_ROWS", MOST_ROWS)
+    return Limits(
+        tokens=number("TOKENS", defaults.tokens),
+        depth=number("DEPTH", defaults.depth),
+        fields=number("FIELDS", defaults.fields),
+        aliases=number("ALIASES", defaults.aliases),
+        root_fields=number("ROOT_FIELDS", defaults.root_fields),
+        repeated_fields=number("REPEATED_FIELDS", defaults.repeated_fields),
+        cost=number("COST", defaults.cost),
+        default_rows=number("DEFAULT_ROWS", most_rows),
+        most_rows=most_rows,
+        introspection=not disable_introspection and source.flag("PREFECT__SERVER__INTROSPECTION", default=True),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--allow-unauthenticated", action="store_true", help="listen on any address without a login")
     parser.add_argument("--ready-fd", type=int, help="write one JSON line here when the server answers")
     parser.add_argument("--access-log", action="store_true", help="log a line for each request")
+    parser.add_argument(
+        "--disable-introspection", action="store_true", help="do not tell clients what the API consists of"
+    )
     parser.add_argument("--log-level", choices=_LEVELS, help="least level to log (default: INFO)")
     return parser
 
@@ -135,8 +170,21 @@ class _Environment:
             raise StartupError(f"The environment variable {name} must be a whole number, not {text!r}.")
         return number
 
-    def flag(self, name: str) -> bool:
-        text = (self.text(name) or "").lower()
+    def seconds(self, name: str, default: float) -> float:
+        text = self.text(name)
+        if text is None:
+            return default
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = 0.0
+        if not _MIN_SECONDS <= seconds <= _MAX_SECONDS:
+            bounds = f"{_MIN_SECONDS} and {_MAX_SECONDS}"
+            raise StartupError(f"The environment variable {name} must be seconds between {bounds}, not {text!r}.")
+        return seconds
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        text = (self.text(name) or str(default)).lower()
         if text not in _TRUE | _FALSE:
             raise StartupError(f"The environment variable {name} must be true or false, not {text!r}.")
         return text in _TRUE

@@ -2,7 +2,8 @@
 
 Validation costs far more than the execution of a small mutation, and programs send the same few documents again and
 again. Programs of 1.x also write ids into the document text, so that a text never comes twice: a text is therefore kept
-only when it is seen for the second time. The cache is bounded by entries and by text, and holds no request data.
+only when it is seen for the second time. The cache is bounded by entries and by text, and holds no request data. A
+document beyond a limit is not validated, which would be the expensive part.
 """
 
 from collections import OrderedDict
@@ -19,9 +20,16 @@ from graphql import (
     validate,
 )
 
+from flowstead_server.api.document_limits import limit_errors
+from flowstead_server.compiler.limits import Limits, limit_error
+
 _MAX_ENTRIES = 500
 _MAX_TEXT = 32_768
 _MAX_SEEN = 4_096
+_DEFAULT_LIMITS = Limits()
+# stands for a document that was not read to its end; it is never executed, but its kind is looked at
+_NOT_READ = parse("{ __typename }", no_location=True)
+_TOO_MANY_TOKENS = "Syntax Error: Document contains more than "
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +70,11 @@ class PreparedDocument:
 class DocumentCache:
     """Prepares documents for one schema. Not shared between threads."""
 
-    def __init__(self, schema: GraphQLSchema, max_entries: int = _MAX_ENTRIES) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, max_entries: int = _MAX_ENTRIES, limits: Limits = _DEFAULT_LIMITS
+    ) -> None:
         self._schema = schema
+        self._limits = limits
         self._max_entries = max_entries
         self._prepared: OrderedDict[str, PreparedDocument] = OrderedDict()
         self._seen: OrderedDict[int, None] = OrderedDict()
@@ -89,12 +100,22 @@ class DocumentCache:
         return prepared
 
     def _prepare(self, text: str) -> PreparedDocument:
+        most = self._limits.tokens
         try:
             # Positions cost memory in every node and are wanted only to point at mistakes.
-            document = parse(text, no_location=True)
-            errors = validate(self._schema, document)
-            if errors:
-                errors = validate(self._schema, parse(text))
+            document = parse(text, no_location=True, max_lexical_tokens=most, max_comments=most)
+            errors = limit_errors(document, self._limits)
+            if not errors:
+                errors = validate(self._schema, document)
+                if errors:
+                    errors = validate(self._schema, parse(text))
+        except GraphQLSyntaxError as error:
+            if not error.message.startswith(_TOO_MANY_TOKENS):
+                raise
+            # handed out as a finding, not raised: whoever asks must not go on to parse the text himself
+            refusal = limit_error("tokens", most)
+            finding = GraphQLError(refusal.message, extensions={"code": refusal.code, **refusal.data})
+            return PreparedDocument(_NOT_READ, (finding,), ())
         except RecursionError:
             raise DocumentTooDeepError("The document is nested too deeply.") from None
         operations = tuple(

@@ -20,14 +20,16 @@ from flowstead_server.api.scalars import SCALARS
 from flowstead_server.api.subscriptions import Subscription
 from flowstead_server.api.types.execution import TableQueries
 from flowstead_server.api.types.query import Query
+from flowstead_server.compiler.limits import Limits
 
 
 class ApiSchema(strawberry.Schema):
     """The schema of the API, with the cache of its documents."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, limits: Limits, **options: Any) -> None:
         super().__init__(**options)
-        self.documents = DocumentCache(self._schema)
+        self.limits = limits
+        self.documents = DocumentCache(self._schema, limits=limits)
 
     def create_extensions_runner(
         self, execution_context: ExecutionContext, extensions: list[SchemaExtension]
@@ -75,6 +77,7 @@ class _NoExtensions(SchemaExtensionsRunner):
 
 
 _NOTHING = _Nothing()
+_DEFAULT_LIMITS = Limits()
 
 
 class PreparedDocuments(SchemaExtension):
@@ -114,9 +117,10 @@ def _presented(error: GraphQLError, present: Callable[[GraphQLError], WireError]
 
 
 @cache
-def api_schema() -> ApiSchema:
-    """Return the schema; it is built once per process."""
+def api_schema(limits: Limits = _DEFAULT_LIMITS) -> ApiSchema:
+    """Return the schema with these limits; it is built once per process and limits."""
     return ApiSchema(
+        limits=limits,
         query=Query,
         mutation=Mutation,
         subscription=Subscription,

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import FragmentSpreadNode, InlineFragmentNode
 
-from flowstead_server.compiler.errors import LimitError
-from flowstead_server.compiler.limits import Limits
+from flowstead_server.compiler.limits import Limits, limit_error
 from flowstead_server.compiler.values import MISSING, bindable, cast, plain
 
 if TYPE_CHECKING:
@@ -24,6 +23,14 @@ if TYPE_CHECKING:
 _MOST_ARGUMENTS = 32_000
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A list at a path of response keys, and the number of rows after which the server's own limit ends it."""
+
+    path: tuple[str, ...]
+    rows: int
+
+
 @dataclass(slots=True)
 class Context:
     """One compilation. The first bind argument is always the caller's tenant (see `scope`)."""
@@ -33,6 +40,11 @@ class Context:
     variables: Mapping[str, Any]
     limits: Limits = field(default_factory=Limits)
     arguments: list[Any] = field(init=False)
+    path: list[str] = field(default_factory=list)
+    """Response keys from the root to the field that is being compiled."""
+    cuts: list[Cut] = field(default_factory=list)
+    """Lists that the server's own limit may cut; the answer marks those that were with their index here."""
+    _cost: int = 0
     _aliases: int = 0
     _fields: int = 0
 
@@ -64,8 +76,22 @@ class Context:
 
     def _append(self, argument: Any) -> None:
         if len(self.arguments) >= _MOST_ARGUMENTS:
-            raise LimitError(f"The operation has more than {_MOST_ARGUMENTS} values; use _in with a list.")
+            raise limit_error("values", _MOST_ARGUMENTS)
         self.arguments.append(argument)
+
+    def cut_here(self, rows: int) -> int:
+        """Note that the list that is being compiled may be cut after so many rows; returns the index of the note."""
+        self.cuts.append(Cut(tuple(self.path), rows))
+        return len(self.cuts) - 1
+
+    def charge(self, values: int) -> None:
+        """Add to the cost of the operation.
+
+        Raises:
+            LimitError: it costs too much.
+        """
+        self._cost += values
+        self.limits.check("cost", self._cost)
 
     def arguments_of(self, node: FieldNode) -> dict[str, Any]:
         """The arguments of a field by name; those that are null or absent are left out, as both mean the same."""
@@ -98,7 +124,7 @@ class Context:
                 self._collect(selection.selection_set, found, seen)
             else:
                 self._fields += 1
-                self.limits.check_fields(self._fields)
+                self.limits.check("fields", self._fields)
                 node: FieldNode = selection  # type: ignore[assignment]  # what is no fragment is a field
                 key = node.alias.value if node.alias else node.name.value
                 found.setdefault(key, []).append(node)

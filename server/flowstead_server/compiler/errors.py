@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class CompileError(Exception):
     """A value in the query cannot be used; the message is one sentence for the person who wrote it.
@@ -15,9 +17,20 @@ class CompileError(Exception):
         super().__init__(message)
         self.message = message
         self.path = path
+        self.data: dict[str, Any] = {}
 
 
 class LimitError(CompileError):
-    """The query asks for more than the server is willing to do at once."""
+    """The query asks for more than the server is willing to do at once; `data` names the limit and its figure."""
 
     code = "QUERY_TOO_LARGE"
+
+    def __init__(self, message: str, data: dict[str, Any] | None = None, path: tuple[str, ...] = ()) -> None:
+        super().__init__(message, path)
+        self.data = data or {}
+
+
+class TimeLimitError(LimitError):
+    """The database did not finish the query in time; the same query would not finish either."""
+
+    code = "QUERY_TIMEOUT"

@@ -13,6 +13,12 @@ from flowstead_server.compiler.catalog import Column, Scalar
 # PostgreSQL takes at most 100 arguments to a function
 _MOST_ARGUMENTS = 90
 
+CUT_MARK = "\t"
+"""Stands, with spaces after it, before the end of a list that the server's own limit has cut.
+
+It is white space to JSON; inside strings PostgreSQL writes a tab as an escape, and between tokens it writes none.
+"""
+
 # their text is JSON already
 _PRINTED_AS_JSON = {Scalar.JSONB, Scalar.BOOLEAN, Scalar.INT}
 
@@ -39,9 +45,13 @@ def json_of_any(value: str) -> str:
     return f"coalesce(to_json({value})::text, 'null')"
 
 
-def array_of(element: str) -> str:
-    """The JSON text of a list: `element` over all rows, in their order."""
-    return f"coalesce('[' || string_agg({element}, ',') || ']', '[]')"
+def array_of(element: str, cut: str = "") -> str:
+    """The JSON text of a list: `element` over all rows, in their order.
+
+    `cut` is SQL whose text, CUT_MARK or white space or nothing, goes before the end of a list that is not empty.
+    """
+    end = f"{cut} || ']'" if cut else "']'"
+    return f"coalesce('[' || string_agg({element}, ',') || {end}, '[]')"
 
 
 @dataclass(slots=True)

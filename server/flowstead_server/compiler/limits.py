@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from flowstead_server.compiler.errors import LimitError
+
+MOST_ROWS: Final = 100_000
+_SENTENCES: Final = {
+    "tokens": "The document has more than {allowed} words and signs; send long values as variables.",
+    "depth": "The operation is nested {found} levels deep; at most {allowed} are allowed.",
+    "fields": "The operation selects {found} fields with its fragments expanded; at most {allowed} are allowed.",
+    "aliases": "The operation has {found} aliases with its fragments expanded; at most {allowed} are allowed.",
+    "root_fields": "The operation has {found} root fields; at most {allowed} are allowed in one request.",
+    "repeated_fields": "The operation writes {found} fields again that it selects already; at most {allowed} may be.",
+    "cost": (
+        "The operation may return {found} values, as computed from its limits and its nesting; at most {allowed} are "
+        "allowed. Ask for fewer rows with limit, or for fewer lists inside lists."
+    ),
+    "values": "The operation has more than {allowed} values; use _in with a list.",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one operation.
+    """Bounds of one operation, all of them counted after fragments are expanded.
 
-    `fields` counts selected fields after fragments are expanded. `default_rows` is used where a list has no limit,
-    `most_rows` cuts larger limits; None: no bound.
+    `cost` bounds the sum over all selected columns of the rows that they may be returned for; see `assumed_rows`.
+    `default_rows` is used where a list has no limit, `most_rows` cuts larger limits; None: no bound. Whether
+    `introspection` is allowed stands here too, because it is decided at the same place.
     """
 
+    tokens: int = 100_000
+    depth: int = 20
     fields: int = 10_000
-    default_rows: int | None = None
-    most_rows: int | None = None
+    aliases: int = 1_000
+    root_fields: int = 500
+    repeated_fields: int = 200
+    cost: int = 25_000_000
+    default_rows: int | None = MOST_ROWS
+    most_rows: int | None = MOST_ROWS
+    introspection: bool = True
 
     def rows(self, requested: int | None) -> int | None:
         """The number of rows that a list returns at most, or None for all."""
@@ -26,11 +50,31 @@ class Limits:
             return wanted
         return self.most_rows if wanted is None else min(wanted, self.most_rows)
 
-    def check_fields(self, count: int) -> None:
-        """Refuse an operation that selects too many fields.
+    def assumed_rows(self, requested: int | None, *, is_nested: bool) -> int:
+        """How many rows of a list the cost of an operation is computed for.
+
+        A list without a limit counts as a usual one: most are short, and what is long is cut by `most_rows`.
+        """
+        if requested is None:
+            usual = _USUAL_NESTED_ROWS if is_nested else _USUAL_ROWS
+            return usual if self.default_rows is None else min(usual, self.default_rows)
+        return requested if self.most_rows is None else min(requested, self.most_rows)
+
+    def check(self, name: str, found: int) -> None:
+        """Refuse an operation that goes beyond the limit of this name.
 
         Raises:
-            LimitError: more than `fields` are selected.
+            LimitError: `found` is larger.
         """
-        if count > self.fields:
-            raise LimitError(f"The operation selects more than {self.fields} fields; ask for fewer of them at once.")
+        allowed: int = getattr(self, name)
+        if found > allowed:
+            raise limit_error(name, allowed, found)
+
+
+_USUAL_ROWS: Final = 100
+_USUAL_NESTED_ROWS: Final = 20
+
+
+def limit_error(name: str, allowed: int, found: int | None = None) -> LimitError:
+    """The refusal for going beyond the limit of this name."""
+    return LimitError(_SENTENCES[name].format(allowed=allowed, found=found), {"limit": name, "allowed": allowed})

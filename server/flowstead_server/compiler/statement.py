@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from flowstead_server.compiler.catalog import CATALOG, Column, Relationship, Scalar, Table
 from flowstead_server.compiler.conditions import column_sql, conditions, joined
-from flowstead_server.compiler.context import Context
+from flowstead_server.compiler.context import Context, Cut
 from flowstead_server.compiler.errors import CompileError
-from flowstead_server.compiler.jsontext import JsonObject, array_of, json_of_any
+from flowstead_server.compiler.jsontext import CUT_MARK, JsonObject, array_of, json_of_any, literal
 from flowstead_server.compiler.limits import Limits
 from flowstead_server.compiler.ordering import AGGREGATE_SUFFIX, aggregate_sql, distinct_expressions, sort_keys
 from flowstead_server.compiler.scope import source
@@ -41,13 +41,35 @@ class Compiled:
     sql: str
     arguments: list[Any]
     keys: tuple[str, ...]
+    cuts: tuple[Cut, ...] = ()
+    """Lists that the server's own limit may cut; see `cut_lists`."""
+
+    def cut_lists(self, texts: Iterable[str | None]) -> list[Cut]:
+        """Those lists that were cut, by the marks in the JSON texts."""
+        if not self.cuts:
+            return []
+        marks = {
+            len(mark) - 1
+            for text in texts
+            if text is not None and CUT_MARK in text
+            for mark in _CUT_MARKS.findall(text)
+        }
+        return [self.cuts[index] for index in sorted(marks)]
+
+
+# JSON has no tab but between its tokens, and PostgreSQL writes none there
+_CUT_MARKS = re.compile(f"{CUT_MARK} *")
 
 
 @dataclass(slots=True)
 class _Row:
-    """A row that JSON is written from: its alias, the columns that are read from it, and the joins that it needs."""
+    """A row that JSON is written from: its alias, the columns that are read from it, and the joins that it needs.
+
+    `times`: how many rows of the answer the cost of the operation counts it for.
+    """
 
     alias: str
+    times: int = 1
     columns: dict[str, None] = field(default_factory=dict)
     joins: list[str] = field(default_factory=list)
 
@@ -55,6 +77,14 @@ class _Row:
         for name in column.depends_on or (column.name,):
             self.columns[name] = None
         return column_sql(column, self.alias)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tie:
+    """What ties related rows to the row that they belong to."""
+
+    relationship: Relationship
+    row: _Row
 
 
 def is_table_field(name: str) -> bool:
@@ -78,22 +108,25 @@ def compile_fields(
     context = Context(tenant_id, fragments, variables, limits or Limits())
     roots: list[str] = []
     for key, nodes in fields.items():
+        context.path = [key]
         try:
             roots.append(_root(context, nodes))
         except CompileError as error:
-            raise type(error)(error.message, (key, *error.path)) from None
+            error.path = (key, *error.path)
+            raise
         except RecursionError:
             raise CompileError("The query is nested too deeply.", (key,)) from None
-    return Compiled(f"SELECT ARRAY[{', '.join(roots)}]::text[]", context.arguments, tuple(fields))
+    sql = f"SELECT ARRAY[{', '.join(roots)}]::text[]"
+    return Compiled(sql, context.arguments, tuple(fields), tuple(context.cuts))
 
 
 def _root(context: Context, nodes: list[FieldNode]) -> str:
     table, kind = _ROOTS[nodes[0].name.value]
     if kind == AGGREGATE_SUFFIX:
-        return f"(SELECT {_aggregate(context, table, nodes, [])})"
+        return f"(SELECT {_aggregate(context, table, nodes, None)})"
     if kind == _BY_KEY_SUFFIX:
         return f"({_by_key(context, table, nodes)})"
-    return f"(SELECT {_rows(context, table, nodes, [])})"
+    return f"(SELECT {_rows(context, table, nodes, nodes[0], None)})"
 
 
 def _by_key(context: Context, table: Table, nodes: list[FieldNode]) -> str:
@@ -109,22 +142,36 @@ def _by_key(context: Context, table: Table, nodes: list[FieldNode]) -> str:
     return f"SELECT {json} {source(table, row.alias, matches, row.joins)} LIMIT 1"
 
 
-def _rows(context: Context, table: Table, nodes: list[FieldNode], outer: list[tuple[Relationship, str]]) -> str:
-    row = _Row(context.alias())
+def _rows(context: Context, table: Table, nodes: list[FieldNode], asked: FieldNode, outer: _Tie | None) -> str:
+    """The list of rows that `asked` has the arguments for, and `nodes` the selections."""
+    given = context.arguments_of(asked)
+    requested = _count(given, "limit")
+    row = _Row(context.alias(), _times(context, given, requested, outer))
+    limit = context.limits.rows(requested)
     json = _object(context, table, row, nodes).sql()
-    return f"{array_of(json)} {_source_of(context, table, row, nodes[0], outer)}"
+    cut, bound = "", None
+    if limit is not None:
+        bound = context.bind(Scalar.INT, limit)
+        if limit != requested:
+            cut = f"CASE WHEN count(*) >= {bound} THEN {literal(CUT_MARK + ' ' * context.cut_here(limit))} ELSE '' END"
+    return f"{array_of(json, cut)} {_source_of(context, table, row, given, outer, bound)}"
+
+
+def _times(context: Context, given: Mapping[str, Any], requested: int | None, outer: _Tie | None) -> int:
+    identity = (given.get("where") or {}).get("id") or {}
+    is_one = identity.get("_eq") is not None
+    rows = 1 if is_one else context.limits.assumed_rows(requested, is_nested=outer is not None)
+    return rows if outer is None else rows * outer.row.times
 
 
 def _source_of(
-    context: Context, table: Table, row: _Row, node: FieldNode, outer: list[tuple[Relationship, str]]
+    context: Context, table: Table, row: _Row, given: Mapping[str, Any], outer: _Tie | None, limit: str | None
 ) -> str:
-    """FROM … of the rows that a list field selects; `outer` ties them to the row that they belong to."""
-    given = context.arguments_of(node)
-    found = [condition for relationship, alias in outer for condition in joined(relationship, alias, row.alias)]
+    """FROM … of the rows that a field's arguments select; `outer` ties them to the row that they belong to."""
+    found = [] if outer is None else joined(outer.relationship, outer.row.alias, row.alias)
     found += conditions(context, table, row.alias, given.get("where"))
     keys = sort_keys(context, table, row.alias, given.get("order_by"))
     distinct = distinct_expressions(table, row.alias, given["distinct_on"], keys) if given.get("distinct_on") else []
-    limit = context.limits.rows(_count(given, "limit"))
     offset = _count(given, "offset")
     if not (keys or distinct or limit is not None or offset):
         return source(table, row.alias, found, row.joins)
@@ -135,7 +182,7 @@ def _source_of(
     if keys:
         parts.append(f"ORDER BY {', '.join(f'{expression} {direction}' for expression, direction in keys)}")
     if limit is not None:
-        parts.append(f"LIMIT {context.bind(Scalar.INT, limit)}")
+        parts.append(f"LIMIT {limit}")
     if offset:
         parts.append(f"OFFSET {context.bind(Scalar.INT, offset)}")
     return " ".join([f"FROM ({' '.join(parts)}) AS {row.alias}", *row.joins])
@@ -152,8 +199,11 @@ def _count(given: Mapping[str, Any], name: str) -> int | None:
 
 def _object(context: Context, table: Table, row: _Row, nodes: Iterable[FieldNode]) -> JsonObject:
     json = JsonObject()
-    for key, members in context.fields(node.selection_set for node in nodes).items():
+    selected = context.fields(node.selection_set for node in nodes)
+    context.charge(row.times * len(selected))
+    for key, members in selected.items():
         name = members[0].name.value
+        context.path.append(key)
         if (column := table.columns.get(name)) is not None:
             _add_column(context, json, key, row, column, members[0])
         elif name == "__typename":
@@ -163,6 +213,7 @@ def _object(context: Context, table: Table, row: _Row, nodes: Iterable[FieldNode
         else:
             related = table.relationships[name.removesuffix(AGGREGATE_SUFFIX)]
             json.add(key, _related_aggregate(context, related, row, members, table))
+        context.path.pop()
     return json
 
 
@@ -175,10 +226,10 @@ def _add_column(context: Context, json: JsonObject, key: str, row: _Row, column:
         json.add_column(key, column, value)
 
 
-def _tie(relationship: Relationship, row: _Row, table: Table) -> list[tuple[Relationship, str]]:
+def _tie(relationship: Relationship, row: _Row, table: Table) -> _Tie:
     for name in (*(local for local, _ in relationship.join), *relationship.condition_columns):
         row.read(table.columns[name])
-    return [(relationship, row.alias)]
+    return _Tie(relationship, row)
 
 
 def _join(context: Context, row: _Row, query: str) -> str:
@@ -191,8 +242,8 @@ def _related(context: Context, relationship: Relationship, row: _Row, nodes: lis
     target = CATALOG.tables[relationship.target]
     outer = _tie(relationship, row, table)
     if relationship.is_array:
-        return _join(context, row, f"SELECT {_rows(context, target, nodes, outer)}")
-    related = _Row(context.alias())
+        return _join(context, row, f"SELECT {_rows(context, target, nodes, nodes[0], outer)}")
+    related = _Row(context.alias(), row.times)
     json = _object(context, target, related, nodes).sql()
     tail = source(target, related.alias, joined(relationship, row.alias, related.alias), related.joins)
     # OFFSET 0 keeps PostgreSQL from turning this into a hash join, which would lose the order of the outer rows
@@ -207,23 +258,35 @@ def _related_aggregate(
     return _join(context, row, f"SELECT {_aggregate(context, target, nodes, outer)}")
 
 
-def _aggregate(context: Context, table: Table, nodes: list[FieldNode], outer: list[tuple[Relationship, str]]) -> str:
-    row = _Row(context.alias())
+def _aggregate(context: Context, table: Table, nodes: list[FieldNode], outer: _Tie | None) -> str:
+    row = _Row(context.alias(), 1 if outer is None else outer.row.times)
     json = JsonObject()
+    has_figures = False
     for key, members in context.fields(node.selection_set for node in nodes).items():
         name = members[0].name.value
+        context.path.append(key)
         if name == "__typename":
             json.add_text(key, f'"{table.name}_aggregate"')
         elif name == "nodes":
-            json.add(key, array_of(_object(context, table, row, members).sql()))
+            # a list of its own: figures are over all rows, and only what is listed is bounded
+            json.add(key, f"(SELECT {_rows(context, table, members, nodes[0], outer)})")
         else:
+            has_figures = True
             json.add_object(key, _figures(context, table, row, members))
-    return f"{json.sql()} {_source_of(context, table, row, nodes[0], outer)}"
+        context.path.pop()
+    if not has_figures:
+        return json.sql()
+    given = context.arguments_of(nodes[0])
+    requested = _count(given, "limit")
+    limit = None if requested is None else context.bind(Scalar.INT, requested)
+    return f"{json.sql()} {_source_of(context, table, row, given, outer, limit)}"
 
 
 def _figures(context: Context, table: Table, row: _Row, nodes: Iterable[FieldNode]) -> JsonObject:
     json = JsonObject()
-    for key, members in context.fields(node.selection_set for node in nodes).items():
+    selected = context.fields(node.selection_set for node in nodes)
+    context.charge(row.times * len(selected))
+    for key, members in selected.items():
         name = members[0].name.value
         if name == "__typename":
             json.add_text(key, f'"{table.name}_aggregate_fields"')

@@ -14,6 +14,7 @@ from flowstead_server.domain.errors import (
     ConflictError,
     FlowsteadError,
     ForeignKeyViolationError,
+    StatementTimeoutError,
     UniquenessViolationError,
 )
 
@@ -46,7 +47,7 @@ def translate(error: BaseException) -> FlowsteadError | None:
     elif isinstance(error, _CONFLICTS):
         translated = ConflictError("The database is busy with conflicting changes; please try again.")
     elif isinstance(error, asyncpg.QueryCanceledError):
-        translated = ApiUnavailableError("The database took too long to answer and the statement was stopped.")
+        translated = StatementTimeoutError("The database took too long to answer and the statement was stopped.")
     elif isinstance(error, _BAD_VALUES):
         translated = BadInputError(f"A value cannot be stored: {_first_line(error)}.")
     elif isinstance(error, _LOST) or _is_closed(error):

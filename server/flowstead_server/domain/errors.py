@@ -95,6 +95,10 @@ class ApiUnavailableError(FlowsteadError):
     retryable = True
 
 
+class StatementTimeoutError(ApiUnavailableError):
+    """The database stopped a statement that took too long. A write may pass when less is going on beside it."""
+
+
 class ConflictError(ApiUnavailableError):
     """The database gave up on one of two transactions that waited for each other; ours is to be run again."""
 

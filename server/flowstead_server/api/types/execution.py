@@ -27,19 +27,24 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionResult
 
 from flowstead_server.compiler.context import Context
-from flowstead_server.compiler.errors import CompileError
+from flowstead_server.compiler.errors import CompileError, TimeLimitError
 from flowstead_server.compiler.statement import Compiled, compile_fields, is_table_field
 from flowstead_server.compiler.values import with_defaults
-from flowstead_server.domain.errors import BadInputError
+from flowstead_server.domain.errors import BadInputError, StatementTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from flowstead_server.compiler.context import Cut
+    from flowstead_server.compiler.limits import Limits
 
 _NULL = orjson.Fragment(b"null")
 
 
 class TableQueries(SchemaExtension):
     """Answers the table fields of queries. Needs `RequestContext` as the context of the operation."""
+
+    _cut: Sequence[Cut] = ()
 
     async def on_execute(self) -> AsyncIterator[None]:
         """Answer table fields before GraphQL executes the rest."""
@@ -52,7 +57,8 @@ class TableQueries(SchemaExtension):
             except _InvalidVariablesError as invalid:
                 self.execution_context.result = ExecutionResult(data=None, errors=invalid.errors)
             except CompileError as error:
-                wire_error = GraphQLError(error.message, path=error.path or None, extensions={"code": error.code})
+                extensions = {"code": error.code, **error.data}
+                wire_error = GraphQLError(error.message, path=error.path or None, extensions=extensions)
                 self.execution_context.result = ExecutionResult(data=None, errors=[wire_error])
             except Exception as error:
                 # becomes an error of the answer, and is masked there unless it is an expected one
@@ -63,6 +69,25 @@ class TableQueries(SchemaExtension):
         if answered and isinstance(result, GraphQLExecutionResult) and result.data is not None:
             merged = {**result.data, **answered}
             result.data = {key: merged[key] for key in order if key in merged}
+
+    def get_results(self) -> dict[str, Any]:
+        """What goes out as `extensions`: the lists that the server's own limit has cut, if there are any."""
+        if not self._cut:
+            return {}
+        lists = ", ".join(f"{'.'.join(cut.path)} after {cut.rows} rows" for cut in self._cut)
+        return {
+            "row_limit": {
+                "message": f"This server's limit ended {lists}; there may be more: ask with limit and offset.",
+                "lists": [{"path": list(cut.path), "rows": cut.rows} for cut in self._cut],
+            }
+        }
+
+    @property
+    def _limits(self) -> Limits:
+        # the schema is always ApiSchema, which imports this module
+        schema: Any = self.execution_context.schema
+        limits: Limits = schema.limits
+        return limits
 
     def _operation(self) -> OperationDefinitionNode | None:
         name = self.execution_context.operation_name
@@ -93,12 +118,13 @@ class TableQueries(SchemaExtension):
             for definition in self._definitions()
             if isinstance(definition, FragmentDefinitionNode)
         }
-        fields = Context(tenant_id, fragments, variables).fields([operation.selection_set])
+        limits = self._limits
+        fields = Context(tenant_id, fragments, variables, limits).fields([operation.selection_set])
         tables = {key: nodes for key, nodes in fields.items() if is_table_field(nodes[0].name.value)}
         if not tables:
             return [], {}
         self._check_variables(operation)
-        compiled = compile_fields(tables, tenant_id=tenant_id, fragments=fragments, variables=variables)
+        compiled = compile_fields(tables, tenant_id=tenant_id, fragments=fragments, variables=variables, limits=limits)
         answered = await self._read(compiled)
         if len(tables) == len(fields):
             execution.result = ExecutionResult(data=answered, errors=None)
@@ -120,11 +146,19 @@ class TableQueries(SchemaExtension):
     async def _read(self, compiled: Compiled) -> dict[str, Any]:
         try:
             texts = await self.execution_context.context.database.read_value(compiled.sql, *compiled.arguments)
+        except StatementTimeoutError as error:
+            path = compiled.keys if len(compiled.keys) == 1 else ()
+            raise TimeLimitError(
+                "The database stopped the query because it took too long; ask for less of it, or for fewer rows.",
+                {"limit": "statement_timeout"},
+                path,
+            ) from error
         except BadInputError as error:
             # the database's own words say which value it is
             reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
             path = compiled.keys if len(compiled.keys) == 1 else ()
             raise CompileError(f"A value in the query cannot be used: {reason}.", path) from error
+        self._cut = compiled.cut_lists(texts)
         return {
             key: _NULL if text is None else orjson.Fragment(text)
             for key, text in zip(compiled.keys, texts, strict=True)
