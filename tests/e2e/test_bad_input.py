@@ -95,7 +95,7 @@ def test_a_required_parameter_that_is_missing(system, arguments):
     assert system.graphql('{ flow_run(where: {flow: {name: {_eq: "needy"}}}) { id } }') == {"flow_run": []}
 
 
-@pytest.mark.parametrize("text", ["must={broken", "must", "=1", "must=[1,"])
+@pytest.mark.parametrize("text", ["must={broken", "must", "=1", 'must="a"1'])
 def test_a_parameter_that_is_no_json(system, text):
     done = system.cli("run", "--name", "needy", "--param", text, code=1)
     assert done.stderr.startswith(("Failed to parse JSON for parameter 'must'", f"Failed to parse parameter {text!r}"))

@@ -1,4 +1,4 @@
-"""Every process of the system killed at a bad moment: runs end as they must, once, with nothing lost from their logs."""
+"""Every process of the system killed at a bad moment: runs end as they must, once, with nothing lost from the log."""
 
 import os
 import signal

@@ -48,7 +48,7 @@ def test_a_server_and_an_agent(system, number):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_while_it_starts(system, number):
     server = system.start("prefect", "server", "start", "--port", str(free_port()))
-    wait_until(lambda: (system.folder / "home" / "pgdata").exists())
+    wait_until((system.folder / "home" / "pgdata").exists)
     assert ended(server, number) == 0
 
 

@@ -84,7 +84,7 @@ with Flow("quick") as quick_flow:
 @task(log_stdout=True)
 def shout(count):
     for number in range(count):
-        print(f"shouted {number}")  # noqa: T201 - log_stdout is what is tried
+        print(f"shouted {number}")
 
 
 with Flow("shouting") as shouting:
