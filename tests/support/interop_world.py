@@ -185,20 +185,23 @@ class Interop(System):
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def start_process(self, arguments, **env):
+        """Start a process with the settings of 1.4.1 and keep what it prints."""
+        process = Process(arguments, self.old_env | env, self.folder, start_new_session=True)
+        self.processes.append(process)
+        return process
+
     def start_old_agent(self, *labels, name="old-agent", **env):
         """Start a local agent of 1.4.1."""
         port = free_port()
         options = [part for label in labels for part in ("--label", label)]
-        agent = Process(
+        agent = self.start_process(
             [
                 *[self.old_python, "-m", "prefect", "agent", "local", "start", "--no-hostname-label"],
                 *["--name", name, "--agent-address", f"http://127.0.0.1:{port}", *options],
             ],
-            self.old_env | env,
-            self.folder,
-            start_new_session=True,
+            **env,
         )
-        self.processes.append(agent)
         agent.wait_for("Waiting for flow runs")
         self._pokes.append(f"http://127.0.0.1:{port}/api/poke")
         return agent
