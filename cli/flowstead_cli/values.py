@@ -9,6 +9,8 @@ from flowstead_cli.errors import CliError
 
 __all__ = ["merge_parameters", "parse_pairs", "read_parameter_file"]
 
+_MAX_SHOWN = 1000
+
 
 def _parse_value(text: str) -> Any:
     try:
@@ -38,9 +40,10 @@ def parse_pairs(kind: str, pairs: Iterable[str]) -> dict[str, Any]:
             raise CliError(f"Failed to parse {kind} {pair!r}: expected key=value.")
         try:
             values[key] = _parse_value(text)
-        except json.JSONDecodeError as error:
+        # Besides what is no JSON: numbers too long and lists too deep for Python.
+        except (ValueError, RecursionError) as error:
             raise CliError(
-                f"Failed to parse JSON for {kind} {key!r} with value\n\n\t{text}\n\nJSON Error: {error}"
+                f"Failed to parse JSON for {kind} {key!r} with value\n\n\t{text[:_MAX_SHOWN]}\n\nJSON Error: {error}"
             ) from None
     return values
 
@@ -60,7 +63,7 @@ def read_parameter_file(path: str) -> dict[str, Any]:
         raise CliError(f"Failed to read the parameter file '{file}': {error}") from None
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise CliError(f"Failed to parse JSON at '{file}': {error}") from None
     if not isinstance(values, dict):
         raise CliError(
