@@ -127,6 +127,13 @@ def test_a_flow_without_tasks_succeeds(system):
     assert "Flow run succeeded!" in system.cli("run", "--name", "empty", "--watch").stdout
 
 
+def test_a_value_too_large_to_be_stored_fails_its_run_and_says_so(system):
+    """The state of a parameter holds its value, and a state may have a million bytes."""
+    flow_run_id = system.create_run(system.flows["mapped"], parameters={"numbers": ["x" * 1_000_001]})
+    assert system.wait_for_state(flow_run_id)["state"] == "Failed"
+    assert any("payload is too large" in message for message in system.messages(flow_run_id))
+
+
 def test_prints_of_a_task_are_log_lines_in_their_order(system):
     done = system.cli("run", "--name", "shouting", "--param", "count=2000", "--watch")
     shown = [line for line in shown_lines(done.stdout) if line.startswith("shouted")]

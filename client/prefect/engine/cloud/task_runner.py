@@ -1,13 +1,15 @@
 """`CloudTaskRunner`: a task run whose states are the API's.
 
-What cannot be reported ends the run as ClientFailed, so that nothing after it starts; what the API refuses, because
-another process moved the run on, goes on with the API's state.
+What cannot be reported ends the run as ClientFailed, so that nothing after it starts; an end that the API refuses to
+store (for its size, say) becomes Failed; what it refuses because another process moved the run on goes on with the
+API's state.
 """
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect.client import Client
+from prefect.client.errors import ApiError
 from prefect.engine.cloud.waiting import due_soon, sleep_until
 from prefect.engine.runner import ENDRUN
 from prefect.engine.signals import PrefectStateSignal
@@ -104,7 +106,7 @@ class CloudTaskRunner(TaskRunner):
             new_state = Failed(message, result=error)
         return self._report(old_state, new_state)
 
-    def _report(self, old_state: State, new_state: State) -> State:
+    def _report(self, old_state: State, new_state: State, *, is_substitute: bool = False) -> State:
         task_run_id = str(self._task_run_id)
         try:
             answer = self.client.set_task_run_state(
@@ -117,6 +119,10 @@ class CloudTaskRunner(TaskRunner):
             return self._go_on_with_stored(task_run_id, refusal)
         except Exception as error:
             self.logger.exception(f"Failed to set task state with error: {error!r}")  # noqa: TRY401 - the text is that of 1.x
+            if isinstance(error, ApiError) and new_state.is_finished() and not is_substitute:
+                # The API is there but refuses this very state (too large, say); left Running, the run would never end.
+                failed = Failed(f"The state {type(new_state).__name__} could not be stored: {error}")
+                return self._report(old_state, failed, is_substitute=True)
             raise ENDRUN(ClientFailed(state=new_state)) from error
         if isinstance(answer, Queued):
             answer.state = old_state
