@@ -53,3 +53,17 @@ def test_a_flow_renames_itself_and_cancels_another(interop, subflows):
     run = interop.wait_for_state(flow_run_id)
     assert (run["state"], run["name"]) == ("Success", "a new name"), "\n".join(interop.messages(flow_run_id))
     interop.wait_for_message(flow_run_id, "cancelled: Cancelled")
+
+
+@pytest.mark.usefixtures("poking")
+def test_a_task_mirrors_the_run_that_it_starts(interop, subflows):
+    flow_run_id = interop.create_run(subflows["mirroring"], labels=["old"])
+    run = interop.wait_for_state(flow_run_id)
+    assert run["state"] == "Success", "\n".join(interop.messages(flow_run_id))
+    (child,) = interop.graphql('{ flow_run(where: {name: {_eq: "a mirrored one"}}) { id state } }')["flow_run"]
+    assert child["state"] == "Success"
+    (artifact,) = interop.rows(
+        "select a.data from task_run_artifact a join task_run t on t.id = a.task_run_id where t.flow_run_id = $1::uuid",
+        flow_run_id,
+    )
+    assert child["id"] in artifact["data"]

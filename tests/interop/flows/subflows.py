@@ -1,12 +1,16 @@
-"""A flow of 1.4.1 that runs other flows: the tasks of `prefect.tasks.prefect`, and the classes before them."""
+"""Flows of 1.4.1 that run other flows: the tasks of `prefect.tasks.prefect`, and the classes before them."""
+
+from datetime import timedelta
 
 import prefect
 from prefect import Flow, Parameter, task
 from prefect.backend import FlowRunView
 from prefect.engine.results import LocalResult
+from prefect.run_configs import LocalRun
 from prefect.tasks.prefect import (
     CancelFlowRun,
     RenameFlowRun,
+    StartFlowRun,
     create_flow_run,
     get_task_run_result,
     wait_for_flow_run,
@@ -51,3 +55,15 @@ with Flow("starting") as starting:
     never = create_flow_run(flow_name="child", project_name="subflows", labels=["nobody"])
     cancelled = CancelFlowRun()(flow_run_id=never)
     report("cancelled", cancelled)
+
+
+with Flow("mirroring") as mirroring:
+    StartFlowRun(
+        flow_name="child",
+        project_name="subflows",
+        parameters={"number": 5},
+        run_config=LocalRun(labels=["old"]),
+        wait=True,
+        poll_interval=timedelta(seconds=3),
+        run_name="a mirrored one",
+    )()
