@@ -16,4 +16,4 @@ TENANT = "$1::uuid"
 def source(table: Table, alias: str, conditions: Iterable[str] = (), joins: Iterable[str] = ()) -> str:
     """FROM and WHERE of a read of `table`: the tenant's rows for which all conditions hold."""
     scoped = [f"{alias}.{table.tenant_column} = {TENANT}", *conditions]
-    return " ".join([f"FROM {table.name} AS {alias}", *joins, "WHERE", " AND ".join(scoped)])
+    return " ".join([f"FROM {table.relation or table.name} AS {alias}", *joins, "WHERE", " AND ".join(scoped)])

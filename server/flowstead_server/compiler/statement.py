@@ -8,17 +8,17 @@ order of the outer rows and remembers the answer for keys that repeat, which one
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from flowstead_server.compiler.catalog import CATALOG, Column, Relationship, Scalar, Table
+from flowstead_server.compiler.catalog import CATALOG, Column, Function, Relationship, Scalar, Table
 from flowstead_server.compiler.conditions import column_sql, conditions, joined
 from flowstead_server.compiler.context import Context, Cut
 from flowstead_server.compiler.errors import CompileError
 from flowstead_server.compiler.jsontext import CUT_MARK, JsonObject, array_of, json_of_any, literal
 from flowstead_server.compiler.limits import Limits
 from flowstead_server.compiler.ordering import AGGREGATE_SUFFIX, aggregate_sql, distinct_expressions, sort_keys
-from flowstead_server.compiler.scope import source
+from flowstead_server.compiler.scope import TENANT, source
 from flowstead_server.compiler.values import as_int, as_list, shown
 
 if TYPE_CHECKING:
@@ -122,11 +122,22 @@ def compile_fields(
 
 def _root(context: Context, nodes: list[FieldNode]) -> str:
     table, kind = _ROOTS[nodes[0].name.value]
+    if (function := CATALOG.functions.get(nodes[0].name.value.removesuffix(AGGREGATE_SUFFIX))) is not None:
+        table = replace(table, relation=_relation(context, function, nodes[0]))
     if kind == AGGREGATE_SUFFIX:
         return f"(SELECT {_aggregate(context, table, nodes, None)})"
     if kind == _BY_KEY_SUFFIX:
         return f"({_by_key(context, table, nodes)})"
     return f"(SELECT {_rows(context, table, nodes, nodes[0], None)})"
+
+
+def _relation(context: Context, function: Function, node: FieldNode) -> str:
+    given = {**function.defaults, **{k: v for k, v in context.arguments_of(node)["args"].items() if v is not None}}
+    values = {
+        column.name: context.bind(column.scalar, given[column.name]) if column.name in given else "NULL"
+        for column in function.arguments
+    }
+    return function.relation.format(tenant=TENANT, **values)
 
 
 def _by_key(context: Context, table: Table, nodes: list[FieldNode]) -> str:
@@ -279,7 +290,8 @@ def _aggregate(context: Context, table: Table, nodes: list[FieldNode], outer: _T
     given = context.arguments_of(nodes[0])
     requested = _count(given, "limit")
     limit = None if requested is None else context.bind(Scalar.INT, requested)
-    return f"{json.sql()} {_source_of(context, table, row, given, outer, limit)}"
+    # HAVING makes one row of all, also where nothing but __typename is selected
+    return f"{json.sql()} {_source_of(context, table, row, given, outer, limit)} HAVING true"
 
 
 def _figures(context: Context, table: Table, row: _Row, nodes: Iterable[FieldNode]) -> JsonObject:
@@ -347,6 +359,9 @@ def _roots() -> dict[str, tuple[Table, str]]:
         roots[f"{name}{AGGREGATE_SUFFIX}"] = (table, AGGREGATE_SUFFIX)
         if table.primary_key:
             roots[f"{name}{_BY_KEY_SUFFIX}"] = (table, _BY_KEY_SUFFIX)
+    for name, function in CATALOG.functions.items():
+        roots[name] = (CATALOG.tables[function.target], "")
+        roots[f"{name}{AGGREGATE_SUFFIX}"] = (CATALOG.tables[function.target], AGGREGATE_SUFFIX)
     return roots
 
 

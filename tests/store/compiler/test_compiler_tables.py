@@ -8,7 +8,7 @@ from compiler_world import THEIRS, WORLD, identity, our_rows
 
 from flowstead_server.compiler.catalog import CATALOG, Table
 
-TABLES = sorted(CATALOG.tables)
+TABLES = sorted(name for name, table in CATALOG.tables.items() if table.relation is None)
 
 
 def _columns(table: Table) -> str:

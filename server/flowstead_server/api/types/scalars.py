@@ -37,6 +37,8 @@ def _as_is(value: Any) -> Any:
     return value
 
 
+UUID_ARRAY = _make("_uuid", "A list of UUIDs in PostgreSQL's own notation: {ID,ID}.", _text_of("_uuid"))
+
 SCALARS: dict[Scalar, Any] = {
     Scalar.UUID: _make(
         "uuid", "A UUID: lower-case and dashed in answers, any usual form in questions.", _text_of("uuid")

@@ -19,8 +19,8 @@ from flowstead_server.api.types.builder import (
     output_field,
 )
 from flowstead_server.api.types.comparisons import COMPARISONS, ORDER_BY
-from flowstead_server.api.types.scalars import SCALARS
-from flowstead_server.compiler.catalog import CATALOG, Column, Scalar, Table
+from flowstead_server.api.types.scalars import SCALARS, UUID_ARRAY
+from flowstead_server.compiler.catalog import CATALOG, Column, Function, Scalar, Table
 
 if TYPE_CHECKING:
     from strawberry.types.arguments import StrawberryArgument
@@ -251,9 +251,32 @@ def filter_of(name: str) -> Any:
     return found
 
 
+def _function_fields(function: Function) -> list[StrawberryField]:
+    types = _TYPES[function.target]
+    args = declare(f"{function.name}_args", f"Arguments of `{function.name}`.", is_input=True)
+    add_fields(
+        args,
+        [
+            # the only text that functions take is such a list
+            input_field(
+                column.name,
+                UUID_ARRAY if column.scalar is Scalar.STRING else SCALARS[column.scalar],
+                column.description,
+            )
+            for column in function.arguments
+        ],
+    )
+    arguments = [argument("args", args, "What the function is given."), *_selection_arguments(function.target)]
+    name, text = function.name, function.description
+    return [
+        output_field(name, listed(types.row), text, arguments),
+        output_field(f"{name}_aggregate", types.aggregate, f"Figures over: {text}", arguments),
+    ]
+
+
 def root_fields() -> list[StrawberryField]:
-    """The fields of the query root: for each table its rows, its figures and one row by primary key."""
-    fields = []
+    """The fields of the query root: for each table its rows, its figures and one row by primary key; functions."""
+    fields = [field for function in CATALOG.functions.values() for field in _function_fields(function)]
     for table in CATALOG.tables.values():
         types = _TYPES[table.name]
         fields.append(

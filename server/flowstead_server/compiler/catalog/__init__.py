@@ -7,16 +7,27 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from flowstead_server.compiler.catalog import fleet, flows, runs
-from flowstead_server.compiler.catalog.model import Catalog, CatalogError, Column, Relationship, Scalar, Table
+from flowstead_server.compiler.catalog import fleet, flows, runs, traversal
+from flowstead_server.compiler.catalog.model import (
+    Catalog,
+    CatalogError,
+    Column,
+    Function,
+    Relationship,
+    Scalar,
+    Table,
+)
 
-__all__ = ["CATALOG", "Catalog", "CatalogError", "Column", "Relationship", "Scalar", "Table"]
+__all__ = ["CATALOG", "Catalog", "CatalogError", "Column", "Function", "Relationship", "Scalar", "Table"]
 
 CATALOG = Catalog(
     MappingProxyType(
         {
             table.name: table
-            for table in sorted((*flows.TABLES, *runs.TABLES, *fleet.TABLES), key=lambda table: table.name)
+            for table in sorted(
+                (*flows.TABLES, *runs.TABLES, *fleet.TABLES, traversal.UTILITY_TRAVERSAL), key=lambda table: table.name
+            )
         }
-    )
+    ),
+    MappingProxyType({function.name: function for function in traversal.FUNCTIONS}),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, unique
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,7 +98,10 @@ class Relationship:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of the query API. `tenant_column` is the column that the caller's tenant is compared with."""
+    """One table of the query API. `tenant_column` is the column that the caller's tenant is compared with.
+
+    `relation` is the SQL of a subquery to read from where the table is not a stored one.
+    """
 
     name: str
     description: str
@@ -106,6 +109,7 @@ class Table:
     relationships: Mapping[str, Relationship]
     primary_key: tuple[str, ...] = ("id",)
     tenant_column: str = "tenant_id"
+    relation: str | None = None
 
     @property
     def ordered_columns(self) -> list[Column]:
@@ -119,19 +123,39 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Function:
+    """A root field whose rows are computed; `target` is the table that describes them.
+
+    `relation` is the SQL of a subquery with `{tenant}` and the names of `arguments` where their values go; an argument
+    that is not given has the value in `defaults`, or is null.
+    """
+
+    name: str
+    target: str
+    description: str
+    arguments: tuple[Column, ...]
+    relation: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
-    """Every table by name.
+    """Every table and every function by name.
 
     Raises:
         CatalogError: a relationship names an unknown table or column, or two members of a table share a name.
     """
 
     tables: Mapping[str, Table]
+    functions: Mapping[str, Function] = field(default_factory=dict)
     array_targets: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         for table in self.tables.values():
             self._check(table)
+        for function in self.functions.values():
+            if function.target not in self.tables:
+                raise CatalogError(f"{function.name} answers with the unknown table {function.target}")
         targets = frozenset(
             relationship.target
             for table in self.tables.values()
