@@ -146,3 +146,17 @@ async def test_introspection_beside_tables(asker: Any) -> None:
         '{ project(limit: 1, order_by: {name: asc}) { name } __type(name: "project") { kind } api { backend } }'
     )
     assert answer == {"project": [{"name": "one"}], "__type": {"kind": "OBJECT"}, "api": {"backend": "SERVER"}}
+
+
+async def test_aggregates_of_which_only_the_type_is_asked(asker: Any) -> None:
+    names = "{ __typename aggregate { __typename max { __typename } } }"
+    expected = {
+        "__typename": "flow_aggregate",
+        "aggregate": {"__typename": "flow_aggregate_fields", "max": {"__typename": "flow_max_fields"}},
+    }
+    answer = await asker.ask(
+        f"""{{ flow_aggregate {names} none: flow_aggregate(where: {{name: {{_eq: "nothing"}}}}) {names}
+            project(order_by: {{name: asc}}) {{ name flows_aggregate {names} }} }}"""
+    )
+    assert answer["flow_aggregate"] == answer["none"] == expected
+    assert answer["project"] == [{"name": name, "flows_aggregate": expected} for name in ("one", "two")]
