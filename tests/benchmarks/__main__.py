@@ -15,6 +15,7 @@ import creates
 import latency
 import logs
 import queries
+import shapes
 import startup
 from report import Row, show
 from stack import Stack, running_stack
@@ -22,6 +23,7 @@ from stack import Stack, running_stack
 BENCHMARKS: dict[str, Callable[[Stack], Awaitable[list[Row]]]] = {
     "creates": creates.measure,
     "queries": queries.measure,
+    "shapes": shapes.measure,
     "latency": latency.measure,
     "logs": logs.measure,
     "claims": claims.measure,
