@@ -270,6 +270,13 @@ def _tenant_rows(prefix: str, tenant: str) -> dict[str, list[Row]]:
             )
         ],
         "message": [_row(f"{prefix} message", tenant, read=False, type="note", text="hi", content={})],
+        "key_value": [
+            _row(f"{prefix} pair {n}", tenant, n, key=f"key {n}", value=value)
+            for n, value in enumerate(({"a": [1]}, "text", 7))
+        ],
+        "task_tag_limit": [_row(f"{prefix} tag", tenant, tag="db", limit=3)],
+        "flow_concurrency_limit": [_row(f"{prefix} label", tenant, name="gpu", limit=0)],
+        "auth_api_key": [_row(f"{prefix} key", tenant, user_id=None, name="ci", expires_at=at(5))],
     }
 
 
@@ -299,7 +306,9 @@ async def insert_world(dsn: str) -> None:
                     "insert into label_set (tenant_id, labels) values ($1, '{}'), ($2, '{}')", UUID(OURS), UUID(THEIRS)
                 )
                 extra, source = ", label_set_id", ", (select l.id from label_set l where l.tenant_id = r.tenant_id)"
-            names = ", ".join(rows[0])
+            if table == "auth_api_key":
+                extra, source = ", key_hash", ", sha256(convert_to(r.id::text, 'UTF8'))"
+            names = ", ".join(f'"{name}"' for name in rows[0])
             await connection.execute(
                 f"insert into {table} ({names}{extra}) "
                 f"select {names}{source} from jsonb_populate_recordset(null::{table}, $1::text::jsonb) as r",

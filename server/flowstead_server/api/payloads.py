@@ -170,3 +170,32 @@ class ExtendFlowRunClaimsPayload:
     lost: list[UUID] | None = strawberry.field(
         description="Flow runs whose claim is no longer held: taken over, finished or cancelled."
     )
+
+
+@strawberry.type(name="key_value_id_payload", description="The id of a key-value pair.")
+class KeyValueIdPayload:
+    """Payload of `set_key_value`."""
+
+    id: UUID | None = strawberry.field(description="Id of the key-value pair.")
+
+
+@strawberry.type(name="task_tag_limit_id_payload", description="The id of a limit of task runs.")
+class TaskTagLimitIdPayload:
+    """Payload of `update_task_tag_limit`."""
+
+    id: UUID | None = strawberry.field(description="Id of the limit of task runs.")
+
+
+@strawberry.type(name="flow_concurrency_limit_id_payload", description="The id of a limit of flow runs.")
+class FlowConcurrencyLimitIdPayload:
+    """Payload of `update_flow_concurrency_limit`."""
+
+    id: UUID | None = strawberry.field(description="Id of the limit of flow runs.")
+
+
+@strawberry.type(name="create_api_key_payload", description="A new API key.")
+class CreateApiKeyPayload:
+    """Payload of `create_api_key`."""
+
+    id: UUID | None = strawberry.field(description="Id of the key.")
+    key: str | None = strawberry.field(description="The key itself, shown this once.")

@@ -185,6 +185,19 @@ CREATE TABLE public.agent_config (
     CONSTRAINT agent_config_settings_check CHECK ((jsonb_typeof(settings) = 'object'::text))
 );
 
+CREATE TABLE public.auth_api_key (
+    id uuid DEFAULT public.time_ordered_uuid() NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    updated timestamp with time zone DEFAULT now() NOT NULL,
+    tenant_id uuid NOT NULL,
+    user_id uuid,
+    name text NOT NULL,
+    expires_at timestamp with time zone,
+    key_hash bytea NOT NULL,
+    CONSTRAINT auth_api_key_key_hash_check CHECK ((octet_length(key_hash) = 32)),
+    CONSTRAINT auth_api_key_name_check CHECK (((length(name) >= 1) AND (length(name) <= 255)))
+);
+
 CREATE TABLE public.cloud_hook (
     id uuid DEFAULT public.time_ordered_uuid() NOT NULL,
     created timestamp with time zone DEFAULT now() NOT NULL,
@@ -251,6 +264,17 @@ CREATE TABLE public.flow (
     CONSTRAINT flow_version_group_id_check CHECK (((octet_length(version_group_id) >= 1) AND (octet_length(version_group_id) <= 1000)))
 );
 
+CREATE TABLE public.flow_concurrency_limit (
+    id uuid DEFAULT public.time_ordered_uuid() NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    updated timestamp with time zone DEFAULT now() NOT NULL,
+    tenant_id uuid NOT NULL,
+    name text NOT NULL,
+    "limit" integer NOT NULL,
+    CONSTRAINT flow_concurrency_limit_limit_check CHECK (("limit" >= 0)),
+    CONSTRAINT flow_concurrency_limit_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 1000)))
+);
+
 CREATE TABLE public.flow_group (
     id uuid DEFAULT public.time_ordered_uuid() NOT NULL,
     created timestamp with time zone DEFAULT now() NOT NULL,
@@ -294,6 +318,16 @@ CREATE TABLE public.flow_run_state (
     CONSTRAINT flow_run_state_serialized_state_check CHECK ((jsonb_typeof(serialized_state) = 'object'::text)),
     CONSTRAINT flow_run_state_state_check CHECK (public.is_state_name(state)),
     CONSTRAINT flow_run_state_version_check CHECK ((version >= 1))
+);
+
+CREATE TABLE public.key_value (
+    id uuid DEFAULT public.time_ordered_uuid() NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    updated timestamp with time zone DEFAULT now() NOT NULL,
+    tenant_id uuid NOT NULL,
+    key text NOT NULL,
+    value jsonb NOT NULL,
+    CONSTRAINT key_value_key_check CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 1000)))
 );
 
 CREATE TABLE public.label_set (
@@ -371,6 +405,16 @@ CREATE TABLE public.schema_migration (
     name text NOT NULL,
     checksum text NOT NULL,
     applied timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.secret (
+    id uuid DEFAULT public.time_ordered_uuid() NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    updated timestamp with time zone DEFAULT now() NOT NULL,
+    tenant_id uuid NOT NULL,
+    name text NOT NULL,
+    value jsonb NOT NULL,
+    CONSTRAINT secret_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 1000)))
 );
 
 CREATE TABLE public.task (
@@ -456,6 +500,17 @@ CREATE TABLE public.task_run_state (
     CONSTRAINT task_run_state_version_check CHECK ((version >= 1))
 );
 
+CREATE TABLE public.task_tag_limit (
+    id uuid DEFAULT public.time_ordered_uuid() NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    updated timestamp with time zone DEFAULT now() NOT NULL,
+    tenant_id uuid NOT NULL,
+    tag text NOT NULL,
+    "limit" integer NOT NULL,
+    CONSTRAINT task_tag_limit_limit_check CHECK (("limit" >= 0)),
+    CONSTRAINT task_tag_limit_tag_check CHECK (((octet_length(tag) >= 1) AND (octet_length(tag) <= 1000)))
+);
+
 CREATE TABLE public.tenant (
     id uuid DEFAULT public.time_ordered_uuid() NOT NULL,
     created timestamp with time zone DEFAULT now() NOT NULL,
@@ -477,6 +532,12 @@ ALTER TABLE ONLY public.agent_config
 ALTER TABLE ONLY public.agent
     ADD CONSTRAINT agent_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.auth_api_key
+    ADD CONSTRAINT auth_api_key_key_hash_key UNIQUE (key_hash);
+
+ALTER TABLE ONLY public.auth_api_key
+    ADD CONSTRAINT auth_api_key_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.cloud_hook
     ADD CONSTRAINT cloud_hook_pkey PRIMARY KEY (id);
 
@@ -485,6 +546,12 @@ ALTER TABLE ONLY public.edge
 
 ALTER TABLE ONLY public.edge
     ADD CONSTRAINT edge_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.flow_concurrency_limit
+    ADD CONSTRAINT flow_concurrency_limit_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.flow_concurrency_limit
+    ADD CONSTRAINT flow_concurrency_limit_tenant_id_name_key UNIQUE (tenant_id, name);
 
 ALTER TABLE ONLY public.flow
     ADD CONSTRAINT flow_flow_group_id_version_key UNIQUE (flow_group_id, version);
@@ -513,6 +580,12 @@ ALTER TABLE ONLY public.flow_run
 ALTER TABLE ONLY public.flow_run_state
     ADD CONSTRAINT flow_run_state_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.key_value
+    ADD CONSTRAINT key_value_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.key_value
+    ADD CONSTRAINT key_value_tenant_id_key_key UNIQUE (tenant_id, key);
+
 ALTER TABLE ONLY public.label_set
     ADD CONSTRAINT label_set_pkey PRIMARY KEY (id);
 
@@ -540,6 +613,12 @@ ALTER TABLE ONLY public.project
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY public.secret
+    ADD CONSTRAINT secret_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.secret
+    ADD CONSTRAINT secret_tenant_id_name_key UNIQUE (tenant_id, name);
+
 ALTER TABLE ONLY public.task
     ADD CONSTRAINT task_flow_id_slug_key UNIQUE (flow_id, slug);
 
@@ -561,6 +640,12 @@ ALTER TABLE ONLY public.task_run
 ALTER TABLE ONLY public.task_run_state
     ADD CONSTRAINT task_run_state_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.task_tag_limit
+    ADD CONSTRAINT task_tag_limit_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.task_tag_limit
+    ADD CONSTRAINT task_tag_limit_tenant_id_tag_key UNIQUE (tenant_id, tag);
+
 ALTER TABLE ONLY public.tenant
     ADD CONSTRAINT tenant_pkey PRIMARY KEY (id);
 
@@ -572,6 +657,8 @@ CREATE INDEX agent_agent_config_idx ON public.agent USING btree (agent_config_id
 CREATE INDEX agent_config_tenant_idx ON public.agent_config USING btree (tenant_id);
 
 CREATE INDEX agent_tenant_idx ON public.agent USING btree (tenant_id);
+
+CREATE INDEX auth_api_key_tenant_idx ON public.auth_api_key USING btree (tenant_id);
 
 CREATE INDEX cloud_hook_states_idx ON public.cloud_hook USING gin (states);
 
@@ -643,9 +730,13 @@ CREATE TRIGGER agent_config_set_updated BEFORE UPDATE ON public.agent_config FOR
 
 CREATE TRIGGER agent_set_updated BEFORE UPDATE ON public.agent FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
+CREATE TRIGGER auth_api_key_set_updated BEFORE UPDATE ON public.auth_api_key FOR EACH ROW EXECUTE FUNCTION public.set_updated();
+
 CREATE TRIGGER cloud_hook_set_updated BEFORE UPDATE ON public.cloud_hook FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
 CREATE TRIGGER edge_set_updated BEFORE UPDATE ON public.edge FOR EACH ROW EXECUTE FUNCTION public.set_updated();
+
+CREATE TRIGGER flow_concurrency_limit_set_updated BEFORE UPDATE ON public.flow_concurrency_limit FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
 CREATE TRIGGER flow_group_set_updated BEFORE UPDATE ON public.flow_group FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
@@ -659,11 +750,15 @@ CREATE TRIGGER flow_run_state_set_updated BEFORE UPDATE ON public.flow_run_state
 
 CREATE TRIGGER flow_set_updated BEFORE UPDATE ON public.flow FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
+CREATE TRIGGER key_value_set_updated BEFORE UPDATE ON public.key_value FOR EACH ROW EXECUTE FUNCTION public.set_updated();
+
 CREATE TRIGGER log_set_updated BEFORE UPDATE ON public.log FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
 CREATE TRIGGER message_set_updated BEFORE UPDATE ON public.message FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
 CREATE TRIGGER project_set_updated BEFORE UPDATE ON public.project FOR EACH ROW EXECUTE FUNCTION public.set_updated();
+
+CREATE TRIGGER secret_set_updated BEFORE UPDATE ON public.secret FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
 CREATE TRIGGER task_run_artifact_set_updated BEFORE UPDATE ON public.task_run_artifact FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
@@ -674,6 +769,8 @@ CREATE TRIGGER task_run_set_updated BEFORE UPDATE ON public.task_run FOR EACH RO
 CREATE TRIGGER task_run_state_set_updated BEFORE UPDATE ON public.task_run_state FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
 CREATE TRIGGER task_set_updated BEFORE UPDATE ON public.task FOR EACH ROW EXECUTE FUNCTION public.set_updated();
+
+CREATE TRIGGER task_tag_limit_set_updated BEFORE UPDATE ON public.task_tag_limit FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
 CREATE TRIGGER tenant_set_updated BEFORE UPDATE ON public.tenant FOR EACH ROW EXECUTE FUNCTION public.set_updated();
 
@@ -686,6 +783,9 @@ ALTER TABLE ONLY public.agent_config
 ALTER TABLE ONLY public.agent
     ADD CONSTRAINT agent_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.auth_api_key
+    ADD CONSTRAINT auth_api_key_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.cloud_hook
     ADD CONSTRAINT cloud_hook_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;
 
@@ -697,6 +797,9 @@ ALTER TABLE ONLY public.edge
 
 ALTER TABLE ONLY public.edge
     ADD CONSTRAINT edge_upstream_task_id_fkey FOREIGN KEY (upstream_task_id) REFERENCES public.task(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.flow_concurrency_limit
+    ADD CONSTRAINT flow_concurrency_limit_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.flow
     ADD CONSTRAINT flow_flow_group_id_tenant_id_fkey FOREIGN KEY (flow_group_id, tenant_id) REFERENCES public.flow_group(id, tenant_id) ON DELETE CASCADE;
@@ -725,6 +828,9 @@ ALTER TABLE ONLY public.flow_run_state
 ALTER TABLE ONLY public.flow
     ADD CONSTRAINT flow_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.key_value
+    ADD CONSTRAINT key_value_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.label_set
     ADD CONSTRAINT label_set_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;
 
@@ -733,6 +839,9 @@ ALTER TABLE ONLY public.message
 
 ALTER TABLE ONLY public.project
     ADD CONSTRAINT project_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.secret
+    ADD CONSTRAINT secret_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.task
     ADD CONSTRAINT task_flow_id_tenant_id_fkey FOREIGN KEY (flow_id, tenant_id) REFERENCES public.flow(id, tenant_id) ON DELETE CASCADE;
@@ -754,3 +863,6 @@ ALTER TABLE ONLY public.task_run_state
 
 ALTER TABLE ONLY public.task_run
     ADD CONSTRAINT task_run_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.task_tag_limit
+    ADD CONSTRAINT task_tag_limit_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;

@@ -26,7 +26,22 @@ def test_unknown_name_says_the_file() -> None:
 
 
 def test_every_statement_file_of_the_store_loads() -> None:
-    for name in ("agents", "events", "flow_runs", "flows", "label_sets", "logs", "queue", "states", "task_runs"):
+    for name in (
+        "agents",
+        "artifacts",
+        "cloud",
+        "deletions",
+        "events",
+        "flow_groups",
+        "flow_runs",
+        "flows",
+        "label_sets",
+        "logs",
+        "messages",
+        "queue",
+        "states",
+        "task_runs",
+    ):
         assert len(load_statements("flowstead_server.store", f"{name}.sql")) > 0
 
 

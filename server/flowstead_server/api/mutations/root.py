@@ -4,6 +4,7 @@ import strawberry
 
 from flowstead_server.api.mutations.agents import AgentMutations
 from flowstead_server.api.mutations.artifacts import ArtifactMutations
+from flowstead_server.api.mutations.cloud import CloudMutations
 from flowstead_server.api.mutations.flow_groups import FlowGroupMutations
 from flowstead_server.api.mutations.flow_runs import FlowRunMutations
 from flowstead_server.api.mutations.flows import FlowMutations
@@ -24,5 +25,6 @@ class Mutation(
     LogMutations,
     ArtifactMutations,
     AgentMutations,
+    CloudMutations,
 ):
     """Root of all mutations."""

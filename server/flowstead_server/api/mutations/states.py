@@ -6,8 +6,9 @@ import strawberry
 
 from flowstead_server.api.context import Info, Input
 from flowstead_server.api.fields import mutation
-from flowstead_server.api.inputs.runs import SetFlowRunStatesInput, SetTaskRunStatesInput
+from flowstead_server.api.inputs.runs import SetFlowRunStateInput, SetFlowRunStatesInput, SetTaskRunStatesInput
 from flowstead_server.api.payloads import (
+    FlowRunIdPayload,
     SetFlowRunStatePayload,
     SetFlowRunStatesPayload,
     SetTaskRunStatePayload,
@@ -34,6 +35,13 @@ class StateMutations:
         return SetFlowRunStatesPayload(
             states=[SetFlowRunStatePayload(id=done.id, status=done.status, message=done.message) for done in results]
         )
+
+    @mutation(description="Move one flow run to a new state: an older spelling of `set_flow_run_states`.")
+    async def set_flow_run_state(self, info: Info, input_: Input[SetFlowRunStateInput]) -> FlowRunIdPayload | None:
+        """Set the state of a flow run."""
+        member = states.SetFlowRunState(input_.flow_run_id, input_.state, input_.version)
+        (done,) = _all_stored(await states.set_flow_run_states(info.context.database, info.context.caller, [member]))
+        return FlowRunIdPayload(id=done.id)
 
     @mutation(
         description="Move task runs to new states. If one is refused the field is an error, but the others are stored."

@@ -20,6 +20,7 @@ from flowstead_server.api.scalars import stored_json
 from flowstead_server.api.types.builder import add_fields
 from flowstead_server.api.types.tables import root_fields
 from flowstead_server.domain.states import state_colors, state_hierarchy
+from flowstead_server.orchestration.key_values import secret_names, secret_value
 from flowstead_server.orchestration.task_runs import get_task_run_info, mapped_children
 
 
@@ -66,6 +67,14 @@ class MappedChildrenPayload:
     state_counts: JSON | None = strawberry.field(description="How many there are in each state.")
 
 
+@strawberry.type(name="auth_info", description="Who asks.")
+class AuthInfo:
+    """Payload of `auth_info`."""
+
+    tenant_id: UUID | None = strawberry.field(description="Tenant that the caller belongs to.")
+    user_id: UUID | None = strawberry.field(description="User that the caller's key was made for; null: none.")
+
+
 @strawberry.type(name="Query", description="Everything that can be read.")
 class Query:
     """The query root."""
@@ -105,6 +114,27 @@ class Query:
             max_end_time=found.max_end_time,
             state_counts=JSON(found.state_counts),
         )
+
+    @query(description="Who asks: the tenant and user of the caller.")
+    def auth_info(self, info: Info) -> AuthInfo | None:
+        """Answer what the server knows of the caller."""
+        return AuthInfo(tenant_id=info.context.caller.tenant_id, user_id=None)
+
+    @query(description="The names of all secrets.")
+    async def secret_names(self, info: Info) -> list[str] | None:
+        """List the names of the tenant's secrets."""
+        return await secret_names(info.context.database, info.context.caller)
+
+    @query(description="A secret, by its name.")
+    async def secret_value(
+        self, info: Info, name: Annotated[str, strawberry.argument(description="Name of the secret.")]
+    ) -> JSON | None:
+        """Read one secret.
+
+        Raises:
+            FlowsteadError: the tenant has no such secret.
+        """
+        return stored_json(await secret_value(info.context.database, info.context.caller, name))
 
     @query(description="A task run and its stored state, by id.")
     async def get_task_run_info(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from flowstead_server.compiler.catalog import fleet, flows, runs, traversal
+from flowstead_server.compiler.catalog import cloud, fleet, flows, runs, traversal
 from flowstead_server.compiler.catalog.model import (
     Catalog,
     CatalogError,
@@ -25,7 +25,8 @@ CATALOG = Catalog(
         {
             table.name: table
             for table in sorted(
-                (*flows.TABLES, *runs.TABLES, *fleet.TABLES, traversal.UTILITY_TRAVERSAL), key=lambda table: table.name
+                (*flows.TABLES, *runs.TABLES, *fleet.TABLES, *cloud.TABLES, traversal.UTILITY_TRAVERSAL),
+                key=lambda table: table.name,
             )
         }
     ),
