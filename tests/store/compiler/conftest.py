@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 import pytest
+from compiler_plans import many_rows
 from compiler_world import OURS, insert_world
 from graphql import GraphQLError
 
@@ -70,3 +71,10 @@ async def asker(world_dsn: str) -> AsyncIterator[Asker]:
     """Asks as our tenant."""
     async with await Database.connect(world_dsn, max_connections=4) as database:
         yield Asker(api_schema(), database)
+
+
+@pytest.fixture(scope="module")
+async def many(postgres: EmbeddedPostgres, template_database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a database with 21,600 flow runs."""
+    async with many_rows(postgres, template_database) as connection:
+        yield connection
