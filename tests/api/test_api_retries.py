@@ -1,0 +1,208 @@
+"""Mutations sent twice, as a client does whose answer got lost: the second does no harm."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from serialized_flows import compressed, serialized_edge, serialized_flow, serialized_task
+
+from flowstead_server.api.schema import api_schema
+
+TABLES = (
+    "tenant",
+    "project",
+    "flow_group",
+    "flow",
+    "task",
+    "edge",
+    "agent",
+    "agent_config",
+    "flow_run",
+    "flow_run_state",
+    "task_run",
+    "task_run_state",
+    "task_run_artifact",
+    "log",
+    "message",
+)
+
+
+@dataclass
+class World:
+    """Ids of stored rows."""
+
+    api: Any
+    project: str
+    other_project: str
+    flow: str
+    group: str
+    run: str
+    task: str
+    task_run: str
+    agent: str
+    config: str
+    artifact: str
+    message: str
+    tenant: str
+
+    async def counts(self) -> dict[str, int]:
+        """How many rows each table has."""
+        return {table: await self.api.database.fetch_value(f"select count(*) from {table}") for table in TABLES}
+
+
+@pytest.fixture
+async def world(api: Any) -> World:
+    project = await api.mutate("create_project", name="project")
+    other = await api.mutate("create_project", name="other")
+    flow = await api.mutate(
+        "create_flow", project_id=project["id"], serialized_flow=serialized_flow(), set_schedule_active=True
+    )
+    run = await api.mutate("create_flow_run", flow_id=flow["id"])
+    await api.mutate(
+        "set_flow_run_states", "states { id }", states=[{"flow_run_id": run["id"], "state": {"type": "Running"}}]
+    )
+    found = await api.data("{ flow_group { id } task { id } task_run { id } }")
+    task_run = found["task_run"][0]["id"]
+    artifact = await api.mutate(
+        "create_task_run_artifact", task_run_id=task_run, kind="link", data={"link": "http://x"}
+    )
+    message = await api.database.fetch_value(
+        "insert into message (tenant_id, type, text) values ($1, 'x', 'y') returning id", api.tenant_id
+    )
+    return World(
+        api=api,
+        project=project["id"],
+        other_project=other["id"],
+        flow=flow["id"],
+        group=found["flow_group"][0]["id"],
+        run=run["id"],
+        task=found["task"][0]["id"],
+        task_run=task_run,
+        agent=(await api.mutate("register_agent", type="LocalAgent", name="a"))["id"],
+        config=(await api.mutate("create_agent_config", name="c", settings={}))["id"],
+        artifact=artifact["id"],
+        message=str(message),
+        tenant=str(api.tenant_id),
+    )
+
+
+FLOW = serialized_flow(name="another")
+CASES: dict[str, Callable[[World], dict[str, Any]]] = {
+    "create_tenant": lambda _: {"name": "t", "slug": "t"},
+    "create_project": lambda _: {"name": "new"},
+    "delete_project": lambda w: {"project_id": w.project},
+    "set_project_name": lambda w: {"project_id": w.project, "name": "new"},
+    "set_project_description": lambda w: {"project_id": w.project, "description": "new"},
+    "update_tenant_name": lambda w: {"tenant_id": w.tenant, "name": "new"},
+    "update_tenant_slug": lambda w: {"tenant_id": w.tenant, "slug": "new"},
+    "update_tenant_settings": lambda w: {"tenant_id": w.tenant, "settings": {"a": 1}},
+    "create_flow": lambda w: {"project_id": w.project, "serialized_flow": FLOW, "idempotency_key": "k"},
+    "create_flow_from_compressed_string": lambda w: {
+        "project_id": w.project,
+        "serialized_flow": compressed(FLOW),
+        "idempotency_key": "k",
+    },
+    "register_tasks": lambda w: {"flow_id": w.flow, "serialized_tasks": [serialized_task("third-1")]},
+    "register_edges": lambda w: {"flow_id": w.flow, "serialized_edges": [serialized_edge("second-1", "first-1")]},
+    "archive_flow": lambda w: {"flow_id": w.flow},
+    "set_schedule_active": lambda w: {"flow_id": w.flow},
+    "set_schedule_inactive": lambda w: {"flow_id": w.flow},
+    "delete_flow": lambda w: {"flow_id": w.flow},
+    "update_flow_project": lambda w: {"flow_id": w.flow, "project_id": w.other_project},
+    "enable_flow_heartbeat": lambda w: {"flow_id": w.flow},
+    "disable_flow_heartbeat": lambda w: {"flow_id": w.flow},
+    "enable_flow_lazarus_process": lambda w: {"flow_id": w.flow},
+    "disable_flow_lazarus_process": lambda w: {"flow_id": w.flow},
+    "delete_flow_group": lambda w: {"flow_group_id": w.group},
+    "set_flow_group_default_parameters": lambda w: {"flow_group_id": w.group, "parameters": {}},
+    "set_flow_group_labels": lambda w: {"flow_group_id": w.group, "labels": ["a"]},
+    "set_flow_group_description": lambda w: {"flow_group_id": w.group, "description": "d"},
+    "set_flow_group_run_config": lambda w: {"flow_group_id": w.group, "run_config": {"type": "UniversalRun"}},
+    "set_flow_group_schedule": lambda w: {"flow_group_id": w.group, "cron_clocks": [{"cron": "0 0 * * *"}]},
+    "delete_flow_group_schedule": lambda w: {"flow_group_id": w.group},
+    "create_flow_run": lambda w: {"flow_id": w.flow, "idempotency_key": "k"},
+    "set_flow_run_name": lambda w: {"flow_run_id": w.run, "name": "n"},
+    "cancel_flow_run": lambda w: {"flow_run_id": w.run},
+    "update_flow_run_heartbeat": lambda w: {"flow_run_id": w.run},
+    "set_flow_run_labels": lambda w: {"flow_run_id": w.run, "labels": ["a"]},
+    "delete_flow_run": lambda w: {"flow_run_id": w.run},
+    "get_or_create_task_run": lambda w: {"flow_run_id": w.run, "task_id": w.task, "map_index": 3},
+    "get_or_create_task_run_info": lambda w: {"flow_run_id": w.run, "task_id": w.task, "map_index": 3},
+    "set_task_run_name": lambda w: {"task_run_id": w.task_run, "name": "n"},
+    "update_task_run_heartbeat": lambda w: {"task_run_id": w.task_run},
+    "set_flow_run_states": lambda w: {
+        "states": [{"flow_run_id": w.run, "version": 2, "state": {"type": "Success", "message": "m"}}]
+    },
+    "set_task_run_states": lambda w: {
+        "states": [{"task_run_id": w.task_run, "version": 1, "state": {"type": "Running", "message": "m"}}]
+    },
+    "write_run_logs": lambda w: {
+        "logs": [{"flow_run_id": w.run, "message": "m", "timestamp": "2030-01-01T00:00:00", "name": "n"}]
+    },
+    "create_task_run_artifact": lambda w: {"task_run_id": w.task_run, "kind": "link", "data": {"link": "y"}},
+    "update_task_run_artifact": lambda w: {"task_run_artifact_id": w.artifact, "data": {"link": "z"}},
+    "delete_task_run_artifact": lambda w: {"task_run_artifact_id": w.artifact},
+    "mark_message_as_read": lambda w: {"message_id": w.message},
+    "mark_message_as_unread": lambda w: {"message_id": w.message},
+    "delete_message": lambda w: {"message_id": w.message},
+    "register_agent": lambda _: {"type": "LocalAgent", "name": "b", "labels": ["x"]},
+    "get_runs_in_queue": lambda w: {"tenant_id": w.tenant, "labels": []},
+    "claim_flow_runs": lambda w: {"agent_id": w.agent, "labels": []},
+    "extend_flow_run_claims": lambda w: {"agent_id": w.agent, "claims": []},
+    "delete_agent": lambda w: {"agent_id": w.agent},
+    "create_agent_config": lambda _: {"name": "n", "settings": {}},
+    "update_agent_config": lambda w: {"agent_config_id": w.config, "name": "n", "settings": {"a": 1}},
+    "delete_agent_config": lambda w: {"agent_config_id": w.config},
+}
+
+
+def selection(name: str) -> str:
+    mutations = api_schema()._schema.mutation_type
+    assert mutations is not None
+    payload: Any = mutations.fields[name].type
+    leaves = {"states": "states { id status message }", "flow_runs": "flow_runs { id }"}
+    return " ".join(leaves.get(member, member) for member in payload.fields if member != "lease_expires")
+
+
+# What has no key on the wire to know a repetition by: one more row, and nothing else.
+APPENDING = {
+    "cancel_flow_run": "flow_run_state",
+    "set_flow_run_states": "flow_run_state",
+    "set_task_run_states": "task_run_state",
+    "write_run_logs": "log",
+    "create_task_run_artifact": "task_run_artifact",
+    "create_agent_config": "agent_config",
+}
+# Clients of 1.x look for this text and find the row by its name.
+UNIQUE = {"create_tenant", "create_project"}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_a_mutation_sent_twice(world: World, name: str) -> None:
+    query = f"mutation($input: {name}_input!) {{ {name}(input: $input) {{ {selection(name)} }} }}"
+    given = {"input": CASES[name](world)}
+    first = (await world.api.post(query, given)).json()
+    assert "errors" not in first, first
+    before = await world.counts()
+    second = (await world.api.post(query, given)).json()
+    after = await world.counts()
+    grown = {table: after[table] - before[table] for table in TABLES if after[table] != before[table]}
+    assert grown == ({APPENDING[name]: 1} if name in APPENDING else {})
+    if name in UNIQUE:
+        assert [error["message"] for error in second["errors"]] == ["Uniqueness violation."]
+    elif name.startswith("delete_") and name != "delete_flow_group_schedule":
+        assert first["data"][name]["success"] is True
+        assert second["data"][name] == {"success": False, "error": None}
+    elif name.startswith("create_") and name in APPENDING:
+        assert first["data"][name]["id"] != second["data"][name]["id"]
+    else:
+        assert first == second
+
+
+async def test_a_repeated_state_is_still_the_state(world: World) -> None:
+    state = {"flow_run_id": world.run, "version": 2, "state": {"type": "Success", "message": "m"}}
+    for _ in range(2):
+        await world.api.mutate("set_flow_run_states", "states { id }", states=[state])
+    data = await world.api.data(f'{{ flow_run_by_pk(id: "{world.run}") {{ state state_message }} }}')
+    assert data["flow_run_by_pk"] == {"state": "Success", "state_message": "m"}
