@@ -1,6 +1,8 @@
 """One server with both generations of agents for all tests of a worker; runs choose their agent by a label."""
 
 import pytest
+from compatibility_page import named_tests
+from interop_shapes import shape_of
 from interop_world import FLOWS, Interop
 from postgres_fixtures import _new_database
 
@@ -49,3 +51,14 @@ def old_flows(interop, library):
         "ids = {flow.name: flow.register('interop', labels=['old']) for flow in flows}\n"
     )
     return library.get("ids")
+
+
+@pytest.fixture(autouse=True)
+def _sends_what_the_page_says(request, interop):
+    """Fail a test that does not make 1.4.1 send the operations for which docs/compatibility.md names it."""
+    node = request.node
+    wanted = {shape for shape, tests in named_tests().items() if tests & {node.name, node.originalname}}
+    before = len(interop.recorder.documents)
+    yield
+    seen = {shape_of(document) for document in interop.recorder.documents[before:]}
+    assert wanted <= seen, f"docs/compatibility.md names this test for operations that were not sent: {wanted - seen}"

@@ -184,9 +184,9 @@ def test_task_run_views_and_results(views, finished):
         "doubled-4",
         "doubled-5",
     ]
-    views.run(f"task = TaskRunView.from_task_slug('total-1', {finished!r})")
-    assert views.get("TaskRunView.from_task_run_id(task.task_run_id).state.is_successful()") is True
-    assert views.get("task.get_latest().task_slug") == "total-1"
+    views.run(f"found = TaskRunView.from_task_slug('total-1', {finished!r})")
+    assert views.get("TaskRunView.from_task_run_id(found.task_run_id).state.is_successful()") is True
+    assert views.get("found.get_latest().task_slug") == "total-1"
     with pytest.raises(LibraryError, match="No task runs found"):
         views.get(f"TaskRunView.from_task_slug('none-1', {finished!r})")
 

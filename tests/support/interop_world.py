@@ -19,6 +19,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from agent_world import Process, free_port
+from interop_recorder import Recorder
 from system_world import DEADLINE, System
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,6 +154,7 @@ class Interop(System):
             "PREFECT__BACKEND": "server",
             "PYTHONWARNINGS": "ignore",
         }
+        self.recorder = None
         self._pokes = []
         self._libraries = []
 
@@ -160,9 +162,14 @@ class Interop(System):
         for library in self._libraries:
             library.close()
         super().__exit__(*exception)
+        if self.recorder:
+            self.recorder.close()
 
     def start_server(self, *arguments, **options):
-        return super().start_server("--postgres-url", self.dsn, *arguments, **options)
+        server = super().start_server("--postgres-url", self.dsn, *arguments, **options)
+        self.recorder = Recorder(self.port)
+        self.old_env["PREFECT__CLOUD__API"] = self.recorder.url
+        return server
 
     def library(self, **env):
         """Start another Python with 1.4.1."""
