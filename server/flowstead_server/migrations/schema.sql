@@ -686,6 +686,8 @@ CREATE INDEX flow_run_tenant_name_idx ON public.flow_run USING btree (tenant_id,
 
 CREATE INDEX flow_run_tenant_start_time_idx ON public.flow_run USING btree (tenant_id, start_time);
 
+CREATE INDEX flow_run_tenant_state_idx ON public.flow_run USING btree (tenant_id, state, state_timestamp) WHERE (state <> 'Success'::text);
+
 CREATE INDEX flow_tenant_created_idx ON public.flow USING btree (tenant_id, created);
 
 CREATE INDEX flow_tenant_name_idx ON public.flow USING btree (tenant_id, name);

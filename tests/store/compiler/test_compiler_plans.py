@@ -104,3 +104,29 @@ async def test_older_log_partitions_are_not_read(many: asyncpg.Connection) -> No
         await many.execute("drop table log_of_old")
     old = [row[0] for row in rows if "log_of_old" in row[0]]
     assert all("never executed" in line for line in old), "\n".join(row[0] for row in rows)
+
+
+@pytest.mark.parametrize("state", ['{_eq: "Failed"}', '{_in: ["Failed"]}'])
+async def test_the_newest_runs_in_a_state_come_from_the_index_in_order(many: asyncpg.Connection, state: str) -> None:
+    text = f"{{ flow_run(where: {{state: {state}}}, order_by: {{state_timestamp: desc}}, limit: 5) {{ id name }} }}"
+    plan = await plan_of(many, text)
+    assert "flow_run_tenant_state_idx" in plan
+    assert "Seq Scan" not in plan
+
+
+async def test_runs_in_a_rare_state_are_found_by_it(many: asyncpg.Connection) -> None:
+    for state in ('{_eq: "Cancelling"}', '{_in: ["Submitted", "Cancelling"]}'):
+        for plan in (
+            await plan_of(many, f"{{ flow_run(where: {{state: {state}}}) {{ id }} }}"),
+            await plan_of(many, f"{{ flow_run_aggregate(where: {{state: {state}}}) {{ aggregate {{ count }} }} }}"),
+        ):
+            assert "flow_run_tenant_state_idx" in plan
+
+
+async def test_ids_and_keys_use_the_partial_indexes(many: asyncpg.Connection) -> None:
+    plan = await plan_of(many, '{ flow_run(where: {idempotency_key: {_eq: "k"}, flow: {name: {_eq: "p11"}}}) { id } }')
+    assert not walked_whole(plan), plan
+    plan = await plan_of(many, '{ task_run(where: {cache_key: {_eq: "key run 7p15"}}) { id } }')
+    assert "task_run_cache_key_idx" in plan
+    plan = await plan_of(many, f'{{ flow_run(where: {{agent_id: {{_eq: "{UUID(int=1)}"}}}}) {{ id }} }}')
+    assert "flow_run_agent_idx" in plan
