@@ -199,3 +199,10 @@ class CreateApiKeyPayload:
 
     id: UUID | None = strawberry.field(description="Id of the key.")
     key: str | None = strawberry.field(description="The key itself, shown this once.")
+
+
+@strawberry.type(name="cloud_hook_id_payload", description="The id of a cloud hook.")
+class CloudHookIdPayload:
+    """Payload of `create_cloud_hook`."""
+
+    id: UUID | None = strawberry.field(description="Id of the cloud hook.")

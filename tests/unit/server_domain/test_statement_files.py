@@ -35,6 +35,7 @@ def test_every_statement_file_of_the_store_loads() -> None:
         "flow_groups",
         "flow_runs",
         "flows",
+        "hooks",
         "label_sets",
         "logs",
         "messages",

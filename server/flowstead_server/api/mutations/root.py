@@ -8,6 +8,7 @@ from flowstead_server.api.mutations.cloud import CloudMutations
 from flowstead_server.api.mutations.flow_groups import FlowGroupMutations
 from flowstead_server.api.mutations.flow_runs import FlowRunMutations
 from flowstead_server.api.mutations.flows import FlowMutations
+from flowstead_server.api.mutations.hooks import HookMutations
 from flowstead_server.api.mutations.logs import LogMutations
 from flowstead_server.api.mutations.states import StateMutations
 from flowstead_server.api.mutations.task_runs import TaskRunMutations
@@ -25,6 +26,7 @@ class Mutation(
     LogMutations,
     ArtifactMutations,
     AgentMutations,
+    HookMutations,
     CloudMutations,
 ):
     """Root of all mutations."""
