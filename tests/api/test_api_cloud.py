@@ -101,7 +101,7 @@ async def test_api_keys_are_shown_once(api: Any) -> None:
 
 async def test_who_asks(api: Any) -> None:
     data = await api.data("{ auth_info { tenant_id user_id } }")
-    assert data == {"auth_info": {"tenant_id": str(api.tenant_id), "user_id": None}}
+    assert data == {"auth_info": {"tenant_id": str(api.tenant_id), "user_id": str(api.tenant_id)}}
 
 
 async def test_version_locking_and_the_older_spelling_of_a_state_change(api: Any) -> None:

@@ -72,7 +72,9 @@ class AuthInfo:
     """Payload of `auth_info`."""
 
     tenant_id: UUID | None = strawberry.field(description="Tenant that the caller belongs to.")
-    user_id: UUID | None = strawberry.field(description="User that the caller's key was made for; null: none.")
+    user_id: UUID | None = strawberry.field(
+        description="User that the caller is. Without users it is the id of the tenant, which has no other."
+    )
 
 
 @strawberry.type(name="Query", description="Everything that can be read.")
@@ -118,7 +120,9 @@ class Query:
     @query(description="Who asks: the tenant and user of the caller.")
     def auth_info(self, info: Info) -> AuthInfo | None:
         """Answer what the server knows of the caller."""
-        return AuthInfo(tenant_id=info.context.caller.tenant_id, user_id=None)
+        tenant_id = info.context.caller.tenant_id
+        # 1.4.1 makes no key for nobody, and there are no users yet
+        return AuthInfo(tenant_id=tenant_id, user_id=tenant_id)
 
     @query(description="The names of all secrets.")
     async def secret_names(self, info: Info) -> list[str] | None:
