@@ -113,6 +113,31 @@ async def test_a_cursor_goes_on_where_it_was(api: Any) -> None:
     assert seen == [f"line {number}" for number in range(450 - len(seen), 450)]
 
 
+async def test_pages_that_are_full_of_long_lines_follow_one_another(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "POLL_SECONDS", 3_600.0)
+    run_id = await new_run(api)
+    await api.database.execute(
+        "insert into log (tenant_id, flow_run_id, level, message)"
+        " select $1, $2, 'INFO', n || repeat('x', 900000) from generate_series(1, 12) n",
+        api.tenant_id,
+        UUID(run_id),
+    )
+    seen: list[int] = []
+    pages = 0
+    async with connect(api.url.replace("http", "ws"), subprotocols=[PROTOCOL], max_size=None) as connection:
+        await connection.send(json.dumps({"type": "connection_init"}))
+        payload = {"query": EVENTS, "variables": {"id": run_id}}
+        await connection.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
+        while len(seen) < 12:
+            message = json.loads(await asyncio.wait_for(connection.recv(), DEADLINE))
+            if message["type"] == "next":
+                pages += 1
+                events = message["payload"]["data"]["flow_run_events"]["events"]
+                seen += [int(event["message"].rstrip("x")) for event in events if event["kind"] == "LOG"]
+    assert seen == list(range(1, 13))
+    assert pages >= 3
+
+
 async def test_a_run_that_ended_long_ago_is_told_at_once(api: Any) -> None:
     run_id = await new_run(api)
     await set_state(api, run_id, "Success")

@@ -75,7 +75,7 @@ async def follow_flow_run(context: RequestContext, flow_run_id: UUID, after: int
                 return
             if page.finished:
                 quiet = not await follower.wait(_QUIET_SECONDS)
-            elif len(page.events) < _PAGE:
+            elif not page.more:
                 await follower.wait(POLL_SECONDS)
             page = await persistently(read)
 

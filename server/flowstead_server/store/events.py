@@ -36,11 +36,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events after a cursor. `finished`: the run is in a finished state and no event is missing after this page."""
+    """Events after a cursor.
+
+    `finished`: the run is in a finished state and no event is missing after this page. `more`: the page was full, so
+    the next one need not be waited for.
+    """
 
     cursor: int
     events: list[Event]
     finished: bool
+    more: bool = False
 
 
 async def read(executor: Executor, tenant_id: UUID, flow_run_id: UUID, after: int, limit: int) -> EventPage | None:
@@ -56,4 +61,4 @@ async def read(executor: Executor, tenant_id: UUID, flow_run_id: UUID, after: in
     cursor = events[-1].cursor if events else after
     available = rows[0]["available"] or 0
     is_end = len(events) == available and available < limit
-    return EventPage(cursor, events, bool(rows[0]["finished"]) and is_end)
+    return EventPage(cursor, events, bool(rows[0]["finished"]) and is_end, more=not is_end)
