@@ -16,8 +16,8 @@ def test_every_operation_of_1_4_1_has_a_row():
     assert list(named_tests()) == numbers
 
 
-def test_every_query_and_mutation_has_a_test():
-    assert [shape for shape, tests in named_tests().items() if not tests and shape[0] != "C"] == []
+def test_every_operation_of_1_4_1_has_a_test():
+    assert [shape for shape, tests in named_tests().items() if not tests] == []
 
 
 def test_the_tests_that_the_page_names_exist():
@@ -38,7 +38,7 @@ def test_the_mutations_that_the_page_calls_implemented_exist():
         item for item in document.definitions if getattr(getattr(item, "name", None), "value", "") == "Mutation"
     ]
     there = {field.name.value for field in mutation.fields}
-    assert len(implemented_mutations()) > 50
+    assert len(implemented_mutations()) >= 59
     assert implemented_mutations() - there == set()
 
 
