@@ -10,7 +10,7 @@ from system_world import wait_until
 RUNS = 200
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_200_runs_in_a_mixed_fleet_start_exactly_once(interop):
     """1.4.1's agent reports only, so that its share costs no processes; ours executes its share in earnest."""
     interop.graphql('mutation { create_project(input: {name: "fleet"}) { id } }')
