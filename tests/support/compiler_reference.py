@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import cmp_to_key
 from typing import Any
 
+import pytest
 from compiler_world import Row, our_rows
 
 from flowstead_server.compiler.catalog import CATALOG, Relationship, Scalar, Table
@@ -153,13 +154,11 @@ def _sign(first: Any, second: Any, direction: str) -> int:
     return -order if direction.startswith("desc") else order
 
 
-def select(
-    name: str, where: dict[str, Any] | None, order_by: list[dict[str, Any]], limit: int | None, offset: int | None
-) -> list[str]:
-    """Ids of the rows that a root field returns, in order; `order_by` has to leave no two rows equal."""
-    table = CATALOG.tables[name]
-    found = [row for row in our_rows(name) if holds(table, row, where) is True]
-    keys = {row["id"]: [key for order in order_by for key in _key_of(table, row, order)] for row in found}
+def chosen(table: Table, rows: list[Row], arguments: dict[str, Any]) -> list[Row]:
+    """The rows of a list that its arguments leave, in order; `order_by` has to leave no two rows equal."""
+    orders = arguments.get("order_by") or []
+    found = [row for row in rows if holds(table, row, arguments.get("where")) is True]
+    keys = {row["id"]: [key for order in orders for key in _key_of(table, row, order)] for row in found}
 
     def compare(first: Row, second: Row) -> int:
         pairs = zip(keys[first["id"]], keys[second["id"]], strict=True)
@@ -167,8 +166,36 @@ def select(
         return next((sign for sign in signs if sign), 0)
 
     found.sort(key=cmp_to_key(compare))
-    start = offset or 0
-    return [row["id"] for row in found[start : None if limit is None else start + limit]]
+    if arguments.get("distinct_on"):
+        firsts: dict[Any, Row] = {}
+        for row in found:
+            firsts.setdefault(row[arguments["distinct_on"]], row)
+        found = list(firsts.values())
+    start, limit = arguments.get("offset") or 0, arguments.get("limit")
+    return found[start : None if limit is None else start + limit]
+
+
+def select(
+    name: str, where: dict[str, Any] | None, order_by: list[dict[str, Any]], limit: int | None, offset: int | None
+) -> list[str]:
+    """Ids of the rows that a root field returns, in order; `order_by` has to leave no two rows equal."""
+    arguments = {"where": where, "order_by": order_by, "limit": limit, "offset": offset}
+    return [row["id"] for row in chosen(CATALOG.tables[name], our_rows(name), arguments)]
+
+
+def figure(rows: list[Row], name: str, of: Any) -> Any:
+    """One aggregate: `of` is the pair of columns and `distinct` of a count, or the column of another function."""
+    if name == "count":
+        columns, distinct = of
+        values = [tuple(row[column] for column in columns) for row in rows]
+        values = [value for value in values if None not in value]
+        return len(set(values)) if distinct and columns else len(values)
+    values = [row[of] for row in rows if row[of] is not None]
+    if not values:
+        return None
+    if name == "avg":
+        return pytest.approx(sum(values) / len(values))
+    return {"max": max, "min": min, "sum": sum}[name](values)
 
 
 COMPARABLE = {

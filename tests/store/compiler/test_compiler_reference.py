@@ -1,18 +1,17 @@
 """Random conditions, orders and limits answer what the slow evaluator says."""
 
-import json
 from typing import Any
 
 import pytest
+from compiler_operations import DIRECTIONS, Field, Figures, Selection, Writer, answer, literal
 from compiler_reference import COMPARABLE, select
-from compiler_world import our_rows
+from compiler_world import WORLD, our_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowstead_server.compiler.catalog import CATALOG, Column, Scalar, Table
 
 ROOTS = ["flow", "flow_run", "task_run"]
-DIRECTIONS = ["asc", "desc", "asc_nulls_first", "asc_nulls_last", "desc_nulls_first", "desc_nulls_last"]
 # computed from a table that is not part of the world
 HIDDEN = {"heartbeat"}
 LISTS = {"_in", "_nin", "_has_keys_any", "_has_keys_all"}
@@ -111,15 +110,6 @@ def _questions(draw: st.DrawFn) -> tuple[str, Any, list[dict[str, Any]], int | N
     return name, where, draw(_orders(table)), draw(counts), draw(counts)
 
 
-def _literal(value: Any) -> str:
-    """GraphQL's way to write a value; directions are the only enum."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_literal(member)}" for key, member in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_literal, value)) + "]"
-    return value if value in DIRECTIONS else json.dumps(value)
-
-
 @pytest.mark.anyio
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(question=_questions(), inline=st.booleans())
@@ -127,7 +117,7 @@ async def test_random_questions(asker: Any, question: Any, *, inline: bool) -> N
     name, where, order_by, limit, offset = question
     given_values = {"where": where, "order_by": order_by, "limit": limit, "offset": offset}
     if inline:
-        arguments = ", ".join(f"{key}: {_literal(value)}" for key, value in given_values.items())
+        arguments = ", ".join(f"{key}: {literal(value)}" for key, value in given_values.items())
         data = await asker.ask(f"{{ {name}({arguments}) {{ id }} }}")
     else:
         data = await asker.ask(
@@ -136,3 +126,81 @@ async def test_random_questions(asker: Any, question: Any, *, inline: bool) -> N
             given_values,
         )
     assert [row["id"] for row in data[name]] == select(name, where, order_by, limit, offset)
+
+
+ALL_ROOTS = sorted(name for name in CATALOG.tables if name in WORLD)
+# the order of these is the same for PostgreSQL and for Python
+ORDERED = {Scalar.UUID, Scalar.TIMESTAMPTZ, Scalar.INT}
+
+
+def _stored(table: Table) -> list[Column]:
+    return [column for column in table.columns.values() if column.name in our_rows(table.name)[0]]
+
+
+def _arguments(table: Table) -> st.SearchStrategy[dict[str, Any]]:
+    counts = st.none() | st.integers(0, 8)
+    usual = st.fixed_dictionaries(
+        {"order_by": _orders(table)}, optional={"where": _wheres(table, 1), "limit": counts, "offset": counts}
+    )
+    leading = st.sampled_from([column.name for column in _stored(table) if column.scalar in ORDERED])
+    distinct = leading.map(lambda name: {"distinct_on": name, "order_by": [{name: "desc"}, {"id": "asc"}]})
+    return usual | usual | distinct
+
+
+@st.composite
+def _figures(draw: st.DrawFn, table: Table, depth: int) -> Figures:
+    columns = _stored(table)
+    # neither values of jsonb nor the collation of text are Python's
+    counted = st.sampled_from([column.name for column in columns if column.scalar is not Scalar.JSONB])
+    extremes = st.sampled_from([column.name for column in columns if column.scalar in ORDERED])
+    wanted: list[st.SearchStrategy[tuple[str, Any]]] = [
+        st.tuples(st.just("count"), st.tuples(st.lists(counted, max_size=2, unique=True), st.booleans())),
+        st.tuples(st.sampled_from(["max", "min"]), extremes),
+    ]
+    numbers = [column.name for column in columns if column.scalar is Scalar.INT]
+    if numbers:
+        wanted.append(st.tuples(st.sampled_from(["sum", "avg", "max", "min"]), st.sampled_from(numbers)))
+    nodes = draw(st.none() | _selections(table, 0)) if depth else None
+    return Figures(draw(st.lists(st.one_of(wanted), min_size=1, max_size=3)), nodes)
+
+
+@st.composite
+def _selections(draw: st.DrawFn, table: Table, depth: int) -> Selection:
+    names = st.sampled_from([column.name for column in _stored(table)])
+    fields = [
+        Field(name, is_left_out=draw(st.integers(0, 9)) == 0) for name in draw(st.lists(names, min_size=1, max_size=4))
+    ]
+    relationships = list(table.relationships.values())
+    for _ in range(draw(st.integers(0, 2)) if depth and relationships else 0):
+        relationship = draw(st.sampled_from(relationships))
+        target = CATALOG.tables[relationship.target]
+        if not relationship.is_array:
+            fields.append(Field(relationship.name, draw(_selections(target, depth - 1))))
+        else:
+            fields.append(draw(_lists(relationship.name, target, depth - 1)))
+    return Selection(table, fields, draw(st.sampled_from(["plain", "inline", "named"])))
+
+
+@st.composite
+def _lists(draw: st.DrawFn, name: str, table: Table, depth: int) -> Field:
+    arguments, by_variable = draw(_arguments(table)), draw(st.booleans())
+    if draw(st.integers(0, 3)) == 0:
+        return Field(f"{name}_aggregate", draw(_figures(table, depth + 1)), arguments, by_variable)
+    return Field(name, draw(_selections(table, depth)), arguments, by_variable)
+
+
+@st.composite
+def _operations(draw: st.DrawFn) -> list[Field]:
+    names = draw(st.lists(st.sampled_from(ALL_ROOTS), min_size=1, max_size=3))
+    return [draw(_lists(name, CATALOG.tables[name], 2)) for name in names]
+
+
+@pytest.mark.anyio
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(roots=_operations())
+async def test_random_operations(asker: Any, roots: list[Field]) -> None:
+    writer = Writer()
+    text = writer.document(roots)
+    data = await asker.ask(text, writer.variables)
+    expected = {f"k{index}": value for index, value in enumerate(answer(roots))}
+    assert data == expected, text
