@@ -1,7 +1,8 @@
 -- A page of one run's events after a cursor, with what else decides whether a follower is done, in one snapshot.
--- Always answers a row; kind is null if there is no event. A page ends with the event that brings its messages to four
--- million bytes; `available` counts what it would hold without that limit. Log lines are looked for from the run's
--- creation on only, so that older partitions are not touched. $1 tenant, $2 run, $3 cursor, $4 how many
+-- Always answers a row; kind is null if there is no event. A page ends with the event that brings its messages to
+-- 250,000 bytes, as one waits in memory for every follower that reads slowly; `available` counts what it would hold
+-- without that limit. Log lines are looked for from the run's creation on only, so that older partitions are not
+-- touched. $1 tenant, $2 run, $3 cursor, $4 how many
 -- name: read
 with run as materialized (
     select id, created, is_finished_state(state) as finished from flow_run where tenant_id = $1 and id = $2
@@ -53,5 +54,5 @@ page as (
 )
 select run.finished, page.*
 from run
-left join page on page.before < 4000000
+left join page on page.before < 250000
 order by page.seq;
