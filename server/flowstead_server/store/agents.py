@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from flowstead_server.db import load_statements
+from flowstead_server.domain.errors import ForeignKeyViolationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,8 @@ async def find_or_create(
         agent_id = await transaction.fetch_value(
             _SQL["create"], tenant_id, agent_type, name, core_version, encoded, agent_config_id
         )
-    assert agent_id is not None
+    if agent_id is None:
+        raise ForeignKeyViolationError
     return agent_id
 
 

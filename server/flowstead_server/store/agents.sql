@@ -14,9 +14,11 @@ where tenant_id = $1
 order by created, id
 limit 1;
 
+-- A configuration of another tenant is as unknown as one that does not exist.
 -- name: create
 insert into agent (tenant_id, type, name, core_version, labels, agent_config_id)
-values ($1, $2, $3, $4, $5::jsonb, $6)
+select $1, $2, $3, $4, $5::jsonb, $6::uuid
+where $6 is null or exists (select from agent_config c where c.tenant_id = $1 and c.id = $6)
 returning id;
 
 -- name: touch
