@@ -122,6 +122,7 @@ def _read_limits(source: "_Environment", *, disable_introspection: bool) -> Limi
         aliases=number("ALIASES", defaults.aliases),
         root_fields=number("ROOT_FIELDS", defaults.root_fields),
         repeated_fields=number("REPEATED_FIELDS", defaults.repeated_fields),
+        tables=number("TABLES", defaults.tables),
         cost=number("COST", defaults.cost),
         default_rows=number("DEFAULT_ROWS", most_rows),
         most_rows=most_rows,

@@ -33,6 +33,8 @@ def api(shared_api: Any) -> Any:
         ("repeated_fields", 200, "{ flow { id " + "project { id } " * 400 + " } }"),
         ("fields", 10_000, BOMB),
         ("tokens", 100_000, "{ flow(where: {version: {_in: [" + "$a" * 50_001 + "]}}) { id } }"),
+        ("tables", 2_000, "{ flow(where: {_or: [" + "{flow_runs: {}} " * 2_000 + "]}) { id } }"),
+        ("tables", 2_000, "{ flow(order_by: [" + "{flow_runs_aggregate: {count: asc}} " * 2_000 + "]) { id } }"),
         ("cost", 25_000_000, "{ flow(limit: 100000) { flow_runs(limit: 100000) { id } } }"),
     ],
 )

@@ -52,8 +52,13 @@ class Context:
         self.arguments = [self.tenant_id]
 
     def alias(self) -> str:
-        """A table alias that nothing else in the statement has."""
+        """A table alias that nothing else in the statement has.
+
+        Raises:
+            LimitError: the statement reads tables at too many places.
+        """
         self._aliases += 1
+        self.limits.check("tables", self._aliases)
         return f"t{self._aliases}"
 
     def bind(self, scalar: Scalar, value: Any) -> str:

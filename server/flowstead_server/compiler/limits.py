@@ -19,6 +19,9 @@ _SENTENCES: Final = {
         "The operation may return {found} values, as computed from its limits and its nesting; at most {allowed} are "
         "allowed. Ask for fewer rows with limit, or for fewer lists inside lists."
     ),
+    "tables": (
+        "The operation reads tables at more than {allowed} places, filters and orders included; ask for less at once."
+    ),
     "values": "The operation has more than {allowed} values; use _in with a list.",
 }
 
@@ -27,9 +30,11 @@ _SENTENCES: Final = {
 class Limits:
     """Bounds of one operation, all of them counted after fragments are expanded.
 
-    `cost` bounds the sum over all selected columns of the rows that they may be returned for; see `assumed_rows`.
-    `default_rows` is used where a list has no limit, `most_rows` cuts larger limits; None: no bound. Whether
-    `introspection` is allowed stands here too, because it is decided at the same place.
+    `tables` bounds how often tables are read, also by filters and orders that follow relationships, because the time to
+    plan a statement grows faster than their number. `cost` bounds the sum over all selected columns of the rows that
+    they may be returned for; see `assumed_rows`. `default_rows` is used where a list has no limit, `most_rows` cuts
+    larger limits; None: no bound. Whether `introspection` is allowed stands here too, because it is decided at the same
+    place.
     """
 
     tokens: int = 100_000
@@ -38,6 +43,7 @@ class Limits:
     aliases: int = 1_000
     root_fields: int = 500
     repeated_fields: int = 200
+    tables: int = 2_000
     cost: int = 25_000_000
     default_rows: int | None = MOST_ROWS
     most_rows: int | None = MOST_ROWS

@@ -87,7 +87,7 @@ async def test_a_slow_question_is_stopped(asker: Any, world_dsn: str) -> None:
     async with await Database.connect(world_dsn, max_connections=2, statement_timeout=0.02) as database:
         runs = "flow_runs { task_runs { logs { id } flow_run { id } } }"
         many = " ".join(f"a{number}: {runs}" for number in range(400))
-        unbounded = api_schema(Limits(cost=10**15))
+        unbounded = api_schema(Limits(cost=10**15, tables=10_000))
         error = await replace(asker, database=database, schema=unbounded).fail(f"{{ flow {{ {many} }} }}")
         assert error.extensions == {"code": "QUERY_TIMEOUT", "limit": "statement_timeout"}
         assert error.path == ["flow"]
