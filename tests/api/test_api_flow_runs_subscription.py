@@ -88,6 +88,8 @@ async def test_only_runs_that_match_are_told_and_those_that_leave(api: Any) -> N
         assert await page(socket) == {"flow_runs": [], "left": [run], "missed": False}
         await set_state(api, run, "Scheduled")
         assert briefly(await page(socket)) == [(run, "Scheduled", 3)]
+        await api.mutate("delete_flow_run", "success", flow_run_id=run)
+        assert await page(socket) == {"flow_runs": [], "left": [run], "missed": False}
 
 
 async def test_filters_may_be_written_in_the_document_and_reach_through_relationships(api: Any) -> None:

@@ -167,7 +167,6 @@ def selection(name: str) -> str:
 
 # What has no key on the wire to know a repetition by: one more row, and nothing else.
 APPENDING = {
-    "cancel_flow_run": "flow_run_state",
     "set_flow_run_states": "flow_run_state",
     "set_task_run_states": "task_run_state",
     "write_run_logs": "log",

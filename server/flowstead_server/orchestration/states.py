@@ -91,7 +91,7 @@ async def set_task_run_states(
 async def cancel_flow_run(database: Database, caller: Caller, flow_run_id: UUID) -> str:
     """Cancel a run: at once if it does not run, else by asking its process. Returns the name of the resulting state.
 
-    Raises NotFoundError. A finished run stays as it is.
+    Raises NotFoundError. A run that is finished, or being cancelled already, stays as it is.
     """
     writer = database.part(FlowRunWriter)
     for attempt in range(_CANCEL_ATTEMPTS):
@@ -99,7 +99,7 @@ async def cancel_flow_run(database: Database, caller: Caller, flow_run_id: UUID)
         run = found.get((caller.tenant_id, flow_run_id))
         if run is None:
             raise NotFoundError(f"Invalid flow run ID: {flow_run_id}.")
-        if run.state is not None and classify(run.state).is_finished:
+        if run.state is not None and (run.state == "Cancelling" or classify(run.state).is_finished):
             return run.state
         name, message = (
             ("Cancelling", "Flow run is cancelling")
