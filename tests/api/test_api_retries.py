@@ -25,7 +25,16 @@ TABLES = (
     "task_run_artifact",
     "log",
     "message",
+    "cloud_hook",
+    "key_value",
+    "secret",
+    "task_tag_limit",
+    "flow_concurrency_limit",
+    "auth_api_key",
 )
+
+
+HOOK = {"type": "WEBHOOK", "name": "h", "states": ["Failed"], "config": {"url": "http://localhost:1/"}}
 
 
 @dataclass
@@ -45,6 +54,11 @@ class World:
     artifact: str
     message: str
     tenant: str
+    hook: str
+    key_value: str
+    tag_limit: str
+    flow_limit: str
+    key: str
 
     async def counts(self) -> dict[str, int]:
         """How many rows each table has."""
@@ -84,6 +98,11 @@ async def world(api: Any) -> World:
         artifact=artifact["id"],
         message=str(message),
         tenant=str(api.tenant_id),
+        hook=(await api.mutate("create_cloud_hook", **HOOK))["id"],
+        key_value=(await api.mutate("set_key_value", key="k", value=1))["id"],
+        tag_limit=(await api.mutate("update_task_tag_limit", tag="t", limit=1))["id"],
+        flow_limit=(await api.mutate("update_flow_concurrency_limit", label="l", limit=1))["id"],
+        key=(await api.mutate("create_api_key", name="k"))["id"],
     )
 
 
@@ -153,6 +172,22 @@ CASES: dict[str, Callable[[World], dict[str, Any]]] = {
     "delete_agent": lambda w: {"agent_id": w.agent},
     "create_agent_config": lambda _: {"name": "n", "settings": {}},
     "update_agent_config": lambda w: {"agent_config_id": w.config, "name": "n", "settings": {"a": 1}},
+    "set_flow_run_state": lambda w: {"flow_run_id": w.run, "version": 2, "state": {"type": "Success"}},
+    "create_cloud_hook": lambda _: HOOK,
+    "delete_cloud_hook": lambda w: {"cloud_hook_id": w.hook},
+    "set_cloud_hook_active": lambda w: {"cloud_hook_id": w.hook},
+    "set_cloud_hook_inactive": lambda w: {"cloud_hook_id": w.hook},
+    "set_key_value": lambda _: {"key": "new", "value": [1]},
+    "delete_key_value": lambda w: {"key_value_id": w.key_value},
+    "set_secret": lambda _: {"name": "s", "value": "v"},
+    "update_task_tag_limit": lambda _: {"tag": "new", "limit": 3},
+    "delete_task_tag_limit": lambda w: {"limit_id": w.tag_limit},
+    "update_flow_concurrency_limit": lambda _: {"label": "new", "limit": 3},
+    "delete_flow_concurrency_limit": lambda w: {"limit_id": w.flow_limit},
+    "create_api_key": lambda _: {"name": "new"},
+    "delete_api_key": lambda w: {"key_id": w.key},
+    "enable_flow_version_lock": lambda w: {"flow_id": w.flow},
+    "disable_flow_version_lock": lambda w: {"flow_id": w.flow},
     "delete_agent_config": lambda w: {"agent_config_id": w.config},
 }
 
@@ -167,7 +202,10 @@ def selection(name: str) -> str:
 
 # What has no key on the wire to know a repetition by: one more row, and nothing else.
 APPENDING = {
+    "set_flow_run_state": "flow_run_state",
     "set_flow_run_states": "flow_run_state",
+    "create_cloud_hook": "cloud_hook",
+    "create_api_key": "auth_api_key",
     "set_task_run_states": "task_run_state",
     "write_run_logs": "log",
     "create_task_run_artifact": "task_run_artifact",
