@@ -155,7 +155,7 @@ class Interop(System):
             "PYTHONWARNINGS": "ignore",
         }
         self.recorder = None
-        self._pokes = []
+        self.pokes = []
         self._libraries = []
 
     def __exit__(self, *exception):
@@ -210,12 +210,13 @@ class Interop(System):
             **env,
         )
         agent.wait_for("Waiting for flow runs")
-        self._pokes.append(f"http://127.0.0.1:{port}/api/poke")
+        self.pokes.append(port)
         return agent
 
     def poke(self):
         """Make the agents of 1.4.1 look at the queue now; they wait for up to ten seconds otherwise."""
-        for url in self._pokes:
+        for port in self.pokes:
+            url = f"http://127.0.0.1:{port}/api/poke"
             with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10):
                 pass
 
