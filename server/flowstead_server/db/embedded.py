@@ -132,9 +132,7 @@ class EmbeddedPostgres:
                 raise StartupError(f"The files of the embedded PostgreSQL in {self._cluster} are gone.")
             binaries, _ = server_binaries()
             account = account_for(self._cluster, binaries)
-            self.pid, self.socket_dir = ensure_running(
-                self.data_dir, self._cluster, binaries, account, self._settings
-            )
+            self.pid, self.socket_dir = ensure_running(self.data_dir, self._cluster, binaries, account, self._settings)
 
     async def stop(self) -> bool:
         """Give up the hold; the last user stops the server, and gets true. A second call does nothing."""
