@@ -177,9 +177,9 @@ def test_a_token_that_is_not_current_is_refused(client, run_id):
         for run in client.execute(ops.claim_flow_runs(agent_id=agent_id, labels=labels, limit=100)).flow_runs
         if run.id == run_id
     )
-    with prefect.context(claim_token=NOBODY), pytest.raises(VersionLockMismatchSignal):
+    with prefect.context(flow_run_id=run_id, claim_token=NOBODY), pytest.raises(VersionLockMismatchSignal):
         client.set_flow_run_state(run_id, Running())
-    with prefect.context(claim_token=claim.claim_token):
+    with prefect.context(flow_run_id=run_id, claim_token=claim.claim_token):
         client.set_flow_run_state(run_id, Running(), version=claim.version)
     assert client.get_flow_run_state(run_id).is_running()
     claims = [{"flow_run_id": run_id, "claim_token": NOBODY}]
