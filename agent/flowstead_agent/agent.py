@@ -6,12 +6,12 @@ running processes alone.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Coroutine
 from typing import Any
 
 from flowstead_agent.api import AgentApi
+from flowstead_agent.cancelling import cancel_all
 from flowstead_agent.console import BANNER
 from flowstead_agent.deployments import Deployments
 from flowstead_agent.errors import AgentError, ApiError, ApiRejectedError
@@ -118,9 +118,9 @@ class Agent:
                 if task.done():
                     task.result()  # raises: these loops have no other end
         finally:
-            await _cancel(producers)
+            await cancel_all(producers)
             await self._end(claiming)
-            await _cancel(helpers)
+            await cancel_all(helpers)
         claiming.result()
 
     async def _end(self, claiming: "asyncio.Task[None]") -> None:
@@ -132,7 +132,7 @@ class Agent:
         # What is being claimed in this moment would be lost for as long as its lease lasts.
         await asyncio.wait([claiming], timeout=settings.stop_seconds)
         if not claiming.done():
-            await _cancel([claiming])
+            await cancel_all([claiming])
         await self._deployments.hand_back(settings.stop_seconds)
         await self._deployments.close(settings.stop_seconds)
         await self._log.flush(settings.stop_seconds)
@@ -145,17 +145,9 @@ class Agent:
         if task.done():
             task.result()
             return True
-        await _cancel([task])
+        await cancel_all([task])
         return False
 
 
 def _tasks(**loops: Coroutine[Any, Any, None]) -> "list[asyncio.Task[None]]":
     return [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
-
-
-async def _cancel(tasks: "list[asyncio.Task[None]]") -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task

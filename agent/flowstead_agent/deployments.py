@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from flowstead_agent.api import AgentApi
+from flowstead_agent.cancelling import cancel_all
 from flowstead_agent.deployment import Deployment, Phase, Surroundings
 from flowstead_agent.launchers.protocol import ClaimedRun, Launcher
 from flowstead_agent.logs.run_log import RunLog
@@ -105,10 +106,7 @@ class Deployments:
         ]
         if reporting:
             await asyncio.wait(reporting, timeout=seconds)
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(list(self._tasks.values()))
 
     def _forget(self, claim_token: str, task: asyncio.Task[None]) -> None:
         deployment = self._deployments.pop(claim_token, None)
