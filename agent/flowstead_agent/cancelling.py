@@ -1,7 +1,7 @@
 """Ending tasks for certain: a cancellation can be swallowed, and a task that swallowed it would be waited for for ever.
 
-On Python 3.11 `asyncio.wait_for` drops a cancellation that arrives when it has what it waited for, and a connection that
-is closed by its cancellation may wait for an answer that never comes.
+On Python 3.11 `asyncio.wait_for` drops a cancellation that arrives when it has what it waited for, and a connection
+that is closed by its cancellation may wait for an answer that never comes.
 """
 
 import asyncio
