@@ -5,28 +5,25 @@ code is 0 only if the run succeeded.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import typer
 
 from flowstead_cli.commands.run import report_outcome
 from flowstead_cli.errors import CliError
 from flowstead_cli.output.lines import GREEN, YELLOW, say
-from flowstead_cli.output.tables import age, as_datetime
 from flowstead_cli.output.tail import Line, Progress, Screen, now, open_screen, ticking
 from flowstead_cli.processes import TerminationRequested, raise_on_termination
 
 if TYPE_CHECKING:
-    from prefect._generated.types import Agents, EventPage
+    from prefect._generated.types import EventPage
     from prefect.client.session import Session
 
-__all__ = ["agent_sentence", "lines_of", "watch"]
+__all__ = ["lines_of", "watch"]
 
 _FIRST_WARNING = 15
 _WARNING_INTERVAL = 30
-_HEALTHY_WITHIN = timedelta(minutes=1)
 _TAKEN = frozenset({"Submitted", "Running", "Cancelling"})
 
 
@@ -128,6 +125,7 @@ class _AgentWarnings:
         elapsed = progress.elapsed
         self._next = elapsed + _WARNING_INTERVAL
         from prefect._generated import operations as ops
+        from prefect.backend.agents import agent_hint
         from prefect.exceptions import ClientError
 
         try:
@@ -138,7 +136,7 @@ class _AgentWarnings:
             return
         if run is None or run.state in _TAKEN:
             return
-        sentence = agent_sentence(list(run.labels or []), agents)
+        sentence = agent_hint(run.labels or [], agents)
         screen.write(
             [
                 Line(
@@ -148,47 +146,3 @@ class _AgentWarnings:
                 )
             ]
         )
-
-
-def _matches(run_labels: set[str], agent: "Agents") -> bool:
-    agent_labels = set(agent.labels or [])
-    return run_labels <= agent_labels if run_labels else not agent_labels
-
-
-def agent_sentence(labels: Sequence[str], agents: Sequence[Any]) -> str:
-    """Return which agents could take a run with these labels, or what is missing."""
-    wanted = set(labels)
-    needed = f"labels {{{', '.join(repr(label) for label in sorted(wanted))}}}" if wanted else "empty labels"
-    seen = [agent for agent in agents if agent.last_queried is not None]
-    since = now() - _HEALTHY_WITHIN
-    healthy = [agent for agent in seen if (as_datetime(agent.last_queried) or since) > since]
-    matching = [agent for agent in healthy if _matches(wanted, agent)]
-    asleep = [agent for agent in seen if agent not in healthy and _matches(wanted, agent)]
-
-    def described(agent: Any) -> str:
-        name = f" ({agent.name})" if agent.name else ""
-        return f"Agent {agent.id}{name} has matching labels and last queried {age(agent.last_queried)}."
-
-    if len(matching) == 1:
-        return f"{described(matching[0])} It should deploy your flow run."
-    if matching:
-        return f"Found {len(matching)} healthy agents with matching labels. One of them should pick up your flow."
-    if not healthy and not asleep:
-        return (
-            "There are no healthy agents in your tenant and it does not look like an agent with the required labels "
-            f"has been run recently. Start an agent with {needed} to run your flow."
-        )
-    if len(asleep) == 1:
-        return (
-            f"{described(asleep[0])} Since it hasn't queried recently, it looks unhealthy. "
-            f"Restart it or start a new agent with {needed} to deploy your flow run."
-        )
-    if asleep:
-        return (
-            f"Found {len(asleep)} agents with matching labels but they have not queried recently and look unhealthy. "
-            f"Restart one of them or start a new agent with {needed} to deploy your flow run."
-        )
-    return (
-        f"You have {len(healthy)} healthy agents in your tenant but do not have an agent with {needed}. "
-        "Start an agent with matching labels to deploy your flow run."
-    )

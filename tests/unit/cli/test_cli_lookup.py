@@ -7,7 +7,7 @@ import pytest
 
 from flowstead_cli.errors import CliError, LookupOptionsError
 from flowstead_cli.lookup import check_lookup_options
-from flowstead_cli.watching import agent_sentence
+from prefect.backend.agents import agent_hint
 
 NOTHING = {"flow_id": None, "name": None, "project": None, "path": None, "module": None}
 
@@ -64,16 +64,20 @@ class Agent:
 @pytest.mark.parametrize(
     ("labels", "agents", "start"),
     [
-        (["x"], [Agent(["x", "y"])], "Agent id (agent) has matching labels and last queried 5 seconds ago. It should"),
+        (
+            ["x"],
+            [Agent(["x", "y"])],
+            "Agent id (agent) has matching labels and last queried a few seconds ago.",
+        ),
         ([], [Agent([], name="")], "Agent id has matching labels"),
         (["x"], [Agent(["x"]), Agent(["x", "z"])], "Found 2 healthy agents with matching labels."),
         (["x"], [], "There are no healthy agents in your tenant"),
         (["x"], [Agent(["x"], None)], "There are no healthy agents in your tenant"),
-        (["x"], [Agent(["x"], 300)], "Agent id (agent) has matching labels and last queried 5 minutes ago. Since it"),
-        (["x"], [Agent(["x"], 300), Agent(["x"], 300)], "Found 2 agents with matching labels but they have not"),
+        (["x"], [Agent(["x"], 310)], "Agent id (agent) has matching labels and last queried 5 minutes ago. Since it"),
+        (["x"], [Agent(["x"], 310), Agent(["x"], 310)], "Found 2 agents with matching labels but they have not"),
         (["x"], [Agent(["y"])], "You have 1 healthy agents in your tenant but do not have an agent with labels {'x'}."),
         ([], [Agent(["y"])], "You have 1 healthy agents in your tenant but do not have an agent with empty labels."),
     ],
 )
 def test_the_sentence_about_agents(labels, agents, start):
-    assert agent_sentence(labels, agents).startswith(start)
+    assert agent_hint(labels, agents).startswith(start)
