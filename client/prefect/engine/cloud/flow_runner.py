@@ -12,12 +12,12 @@ from prefect.client import Client
 from prefect.configuration import config
 from prefect.engine.cloud.cancellation import CancellationWatcher
 from prefect.engine.cloud.heartbeat import heartbeat
+from prefect.engine.cloud.reporting import ReportingRunner
 from prefect.engine.cloud.task_runner import CloudTaskRunner
 from prefect.engine.cloud.waiting import due_soon
 from prefect.engine.flow_pass import FlowPass
 from prefect.engine.flow_runner import FlowRunner
 from prefect.engine.runner import ENDRUN
-from prefect.engine.signals import PrefectStateSignal
 from prefect.engine.state import Cancelled, Failed, Queued, State
 from prefect.exceptions import VersionLockMismatchSignal
 from prefect.utilities.context import context as prefect_context
@@ -44,7 +44,7 @@ _SLUG_MISMATCH = (
 )
 
 
-class CloudFlowRunner(FlowRunner):
+class CloudFlowRunner(ReportingRunner, FlowRunner):
     """Runs the flow run that `prefect.context.flow_run_id` names; its tasks are run by `CloudTaskRunner`."""
 
     def __init__(self, flow: "Flow", state_handlers: Sequence[Callable[..., Any]] | None = None) -> None:
@@ -153,19 +153,6 @@ class CloudFlowRunner(FlowRunner):
             )
 
     # -- states ------------------------------------------------------------------------------------------------------
-
-    def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
-        """Call the flow's handlers, then report the state; raises `ENDRUN` if the run cannot go on with it."""
-        try:
-            new_state = super().call_runner_target_handlers(old_state, new_state)
-        except PrefectStateSignal as signal:
-            self.logger.info("%s signal raised: %r", type(signal).__name__, signal)
-            new_state = signal.state
-        except Exception as error:
-            message = f"Exception raised while calling state handlers: {error!r}"
-            self.logger.exception(message)
-            new_state = Failed(message, result=error)
-        return self._report(old_state, new_state)
 
     def _report(self, old_state: State, new_state: State) -> State:
         flow_run_id = prefect_context.get("flow_run_id")

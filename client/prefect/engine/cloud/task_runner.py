@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.client import Client
 from prefect.client.errors import ApiError
+from prefect.engine.cloud.reporting import ReportingRunner
 from prefect.engine.cloud.waiting import due_soon, sleep_until
 from prefect.engine.runner import ENDRUN
-from prefect.engine.signals import PrefectStateSignal
 from prefect.engine.state import Cached, ClientFailed, Failed, Mapped, Pending, Queued, Retrying, State
 from prefect.engine.task_runner import TaskRunner
 from prefect.exceptions import VersionLockMismatchSignal
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["CloudTaskRunner"]
 
 
-class CloudTaskRunner(TaskRunner):
+class CloudTaskRunner(ReportingRunner, TaskRunner):
     """Runs one task run of the flow run in the context; one object runs one task run, however often it retries."""
 
     def __init__(
@@ -92,19 +92,6 @@ class CloudTaskRunner(TaskRunner):
         return state if state is not None else info.state
 
     # -- states ------------------------------------------------------------------------------------------------------
-
-    def call_runner_target_handlers(self, old_state: State, new_state: State) -> State:
-        """Call the task's handlers, then report the state; raises `ENDRUN` if the run cannot go on with it."""
-        try:
-            new_state = super().call_runner_target_handlers(old_state, new_state)
-        except PrefectStateSignal as signal:
-            self.logger.info("%s signal raised: %r", type(signal).__name__, signal)
-            new_state = signal.state
-        except Exception as error:
-            message = f"Exception raised while calling state handlers: {error!r}"
-            self.logger.exception(message)
-            new_state = Failed(message, result=error)
-        return self._report(old_state, new_state)
 
     def _report(self, old_state: State, new_state: State, *, is_substitute: bool = False) -> State:
         task_run_id = str(self._task_run_id)
