@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from prefect._generated.agents import agents as agents
     from prefect._generated.tenants import api as api
     from prefect._generated.flows import archive_flow as archive_flow
+    from prefect._generated.tenants import auth_info as auth_info
     from prefect._generated.task_runs import cached_task_run_states as cached_task_run_states
     from prefect._generated.flow_runs import cancel_flow_run as cancel_flow_run
     from prefect._generated.agents import claim_flow_runs as claim_flow_runs
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
     from prefect._generated.flows import create_flow_from_compressed_string as create_flow_from_compressed_string
     from prefect._generated.flow_runs import create_flow_run as create_flow_run
     from prefect._generated.projects import create_project as create_project
+    from prefect._generated.artifacts import create_task_run_artifact as create_task_run_artifact
     from prefect._generated.tenants import create_tenant as create_tenant
+    from prefect._generated.key_values import delete_key_value as delete_key_value
+    from prefect._generated.projects import delete_project as delete_project
+    from prefect._generated.artifacts import delete_task_run_artifact as delete_task_run_artifact
+    from prefect._generated.limits import delete_task_tag_limit as delete_task_tag_limit
     from prefect._generated.agents import extend_flow_run_claims as extend_flow_run_claims
     from prefect._generated.tenants import first_tenant as first_tenant
     from prefect._generated.flows import flow_by_id as flow_by_id
@@ -40,9 +46,11 @@ if TYPE_CHECKING:
     from prefect._generated.agents import get_runs_in_queue as get_runs_in_queue
     from prefect._generated.task_runs import get_task_run_info as get_task_run_info
     from prefect._generated.tenants import hello as hello
+    from prefect._generated.key_values import key_value as key_value
     from prefect._generated.flow_runs import list_flow_runs as list_flow_runs
     from prefect._generated.flows import list_flow_versions as list_flow_versions
     from prefect._generated.flows import list_flows as list_flows
+    from prefect._generated.key_values import list_keys as list_keys
     from prefect._generated.projects import list_projects as list_projects
     from prefect._generated.flow_runs import list_started_flow_runs as list_started_flow_runs
     from prefect._generated.flows import list_tasks as list_tasks
@@ -52,16 +60,22 @@ if TYPE_CHECKING:
     from prefect._generated.flows import register_edges as register_edges
     from prefect._generated.flows import register_tasks as register_tasks
     from prefect._generated.agents import runs_ready as runs_ready
+    from prefect._generated.secrets import secret_value as secret_value
     from prefect._generated.flow_runs import set_flow_run_name as set_flow_run_name
     from prefect._generated.flow_runs import set_flow_run_states as set_flow_run_states
+    from prefect._generated.key_values import set_key_value as set_key_value
     from prefect._generated.flows import set_schedule_active as set_schedule_active
     from prefect._generated.flows import set_schedule_inactive as set_schedule_inactive
+    from prefect._generated.secrets import set_secret as set_secret
     from prefect._generated.task_runs import set_task_run_name as set_task_run_name
     from prefect._generated.task_runs import set_task_run_states as set_task_run_states
     from prefect._generated.task_runs import task_run_ids as task_run_ids
     from prefect._generated.task_runs import task_runs_where as task_runs_where
+    from prefect._generated.limits import task_tag_limit as task_tag_limit
     from prefect._generated.tenants import tenants as tenants
     from prefect._generated.flow_runs import update_flow_run_heartbeat as update_flow_run_heartbeat
+    from prefect._generated.artifacts import update_task_run_artifact as update_task_run_artifact
+    from prefect._generated.limits import update_task_tag_limit as update_task_tag_limit
     from prefect._generated.logs import write_run_logs as write_run_logs
 
 _HOMES: dict[str, str] = {
@@ -69,6 +83,7 @@ _HOMES: dict[str, str] = {
     "agents": "agents",
     "api": "tenants",
     "archive_flow": "flows",
+    "auth_info": "tenants",
     "cached_task_run_states": "task_runs",
     "cancel_flow_run": "flow_runs",
     "claim_flow_runs": "agents",
@@ -76,7 +91,12 @@ _HOMES: dict[str, str] = {
     "create_flow_from_compressed_string": "flows",
     "create_flow_run": "flow_runs",
     "create_project": "projects",
+    "create_task_run_artifact": "artifacts",
     "create_tenant": "tenants",
+    "delete_key_value": "key_values",
+    "delete_project": "projects",
+    "delete_task_run_artifact": "artifacts",
+    "delete_task_tag_limit": "limits",
     "extend_flow_run_claims": "agents",
     "first_tenant": "tenants",
     "flow_by_id": "flows",
@@ -98,9 +118,11 @@ _HOMES: dict[str, str] = {
     "get_runs_in_queue": "agents",
     "get_task_run_info": "task_runs",
     "hello": "tenants",
+    "key_value": "key_values",
     "list_flow_runs": "flow_runs",
     "list_flow_versions": "flows",
     "list_flows": "flows",
+    "list_keys": "key_values",
     "list_projects": "projects",
     "list_started_flow_runs": "flow_runs",
     "list_tasks": "flows",
@@ -110,16 +132,22 @@ _HOMES: dict[str, str] = {
     "register_edges": "flows",
     "register_tasks": "flows",
     "runs_ready": "agents",
+    "secret_value": "secrets",
     "set_flow_run_name": "flow_runs",
     "set_flow_run_states": "flow_runs",
+    "set_key_value": "key_values",
     "set_schedule_active": "flows",
     "set_schedule_inactive": "flows",
+    "set_secret": "secrets",
     "set_task_run_name": "task_runs",
     "set_task_run_states": "task_runs",
     "task_run_ids": "task_runs",
     "task_runs_where": "task_runs",
+    "task_tag_limit": "limits",
     "tenants": "tenants",
     "update_flow_run_heartbeat": "flow_runs",
+    "update_task_run_artifact": "artifacts",
+    "update_task_tag_limit": "limits",
     "write_run_logs": "logs",
 }
 

@@ -101,6 +101,20 @@ class CreateProject:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class DeleteProject:
+    """A part of the answer to `delete_project`."""
+
+    success: bool | None
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> DeleteProject:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            success=data["success"],
+        )
+
+
 _PROJECTS_BY_NAME = """\
 query projects_by_name($name: String!, $tenant_id: uuid) {
   project(
@@ -179,4 +193,24 @@ def create_project(
         _CREATE_PROJECT,
         {"input": defined({"tenant_id": tenant_id, "name": name, "description": description})},
         lambda data: CreateProject.from_wire(required(data["create_project"], "create_project")),
+    )
+
+
+_DELETE_PROJECT = """\
+mutation delete_project($input: delete_project_input!) {
+  delete_project(input: $input) {
+    success
+  }
+}
+"""
+
+
+def delete_project(*, project_id: str | Unset = UNSET) -> Request[DeleteProject]:
+    """Delete a project with its flows and their runs."""
+    return Request(
+        "delete_project",
+        "mutation",
+        _DELETE_PROJECT,
+        {"input": defined({"project_id": project_id})},
+        lambda data: DeleteProject.from_wire(required(data["delete_project"], "delete_project")),
     )

@@ -84,6 +84,22 @@ class CreateTenant:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class AuthInfo:
+    """A part of the answer to `auth_info`."""
+
+    tenant_id: str | None
+    user_id: str | None
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> AuthInfo:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            tenant_id=data["tenant_id"],
+            user_id=data["user_id"],
+        )
+
+
 _HELLO = """\
 query hello {
   hello
@@ -161,4 +177,21 @@ def create_tenant(*, name: str | Unset = UNSET, slug: str | Unset = UNSET) -> Re
         _CREATE_TENANT,
         {"input": defined({"name": name, "slug": slug})},
         lambda data: CreateTenant.from_wire(required(data["create_tenant"], "create_tenant")),
+    )
+
+
+_AUTH_INFO = """\
+query auth_info {
+  auth_info {
+    tenant_id
+    user_id
+  }
+}
+"""
+
+
+def auth_info() -> Request[AuthInfo]:
+    """Return the tenant and the user that an API key stands for."""
+    return Request(
+        "auth_info", "query", _AUTH_INFO, {}, lambda data: AuthInfo.from_wire(required(data["auth_info"], "auth_info"))
     )

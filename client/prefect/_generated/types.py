@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from prefect._generated.agents import Agents as Agents
     from prefect._generated.tenants import Api as Api
     from prefect._generated.flows import ArchiveFlow as ArchiveFlow
+    from prefect._generated.tenants import AuthInfo as AuthInfo
     from prefect._generated.task_runs import CachedTaskRunStates as CachedTaskRunStates
     from prefect._generated.flow_runs import CancelFlowRun as CancelFlowRun
     from prefect._generated.agents import ClaimFlowRuns as ClaimFlowRuns
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
     from prefect._generated.flows import CreateFlowFromCompressedString as CreateFlowFromCompressedString
     from prefect._generated.flow_runs import CreateFlowRun as CreateFlowRun
     from prefect._generated.projects import CreateProject as CreateProject
+    from prefect._generated.artifacts import CreateTaskRunArtifact as CreateTaskRunArtifact
     from prefect._generated.tenants import CreateTenant as CreateTenant
+    from prefect._generated.key_values import DeleteKeyValue as DeleteKeyValue
+    from prefect._generated.projects import DeleteProject as DeleteProject
+    from prefect._generated.artifacts import DeleteTaskRunArtifact as DeleteTaskRunArtifact
+    from prefect._generated.limits import DeleteTaskTagLimit as DeleteTaskTagLimit
     from prefect._generated.events import EventPage as EventPage
     from prefect._generated.agents import ExtendFlowRunClaims as ExtendFlowRunClaims
     from prefect._generated.tenants import FirstTenant as FirstTenant
@@ -64,6 +70,8 @@ if TYPE_CHECKING:
     from prefect._generated.task_runs import GetOrCreateTaskRunInfo as GetOrCreateTaskRunInfo
     from prefect._generated.agents import GetRunsInQueue as GetRunsInQueue
     from prefect._generated.task_runs import GetTaskRunInfo as GetTaskRunInfo
+    from prefect._generated.key_values import KeyValue as KeyValue
+    from prefect._generated.key_values import ListKeys as ListKeys
     from prefect._generated.projects import ListProjects as ListProjects
     from prefect._generated.projects import ListProjectsFlowsAggregate as ListProjectsFlowsAggregate
     from prefect._generated.projects import ListProjectsFlowsAggregateAggregate as ListProjectsFlowsAggregateAggregate
@@ -80,8 +88,10 @@ if TYPE_CHECKING:
     from prefect._generated.inputs import SetFlowRunStateInput as SetFlowRunStateInput
     from prefect._generated.flow_runs import SetFlowRunStates as SetFlowRunStates
     from prefect._generated.flow_runs import SetFlowRunStatesState as SetFlowRunStatesState
+    from prefect._generated.key_values import SetKeyValue as SetKeyValue
     from prefect._generated.flows import SetScheduleActive as SetScheduleActive
     from prefect._generated.flows import SetScheduleInactive as SetScheduleInactive
+    from prefect._generated.secrets import SetSecret as SetSecret
     from prefect._generated.task_runs import SetTaskRunName as SetTaskRunName
     from prefect._generated.inputs import SetTaskRunStateInput as SetTaskRunStateInput
     from prefect._generated.task_runs import SetTaskRunStates as SetTaskRunStates
@@ -89,8 +99,11 @@ if TYPE_CHECKING:
     from prefect._generated.task_runs import TaskRunIds as TaskRunIds
     from prefect._generated.task_runs import TaskRunRecord as TaskRunRecord
     from prefect._generated.task_runs import TaskRunRecordTask as TaskRunRecordTask
+    from prefect._generated.limits import TaskTagLimit as TaskTagLimit
     from prefect._generated.tenants import Tenants as Tenants
     from prefect._generated.flow_runs import UpdateFlowRunHeartbeat as UpdateFlowRunHeartbeat
+    from prefect._generated.artifacts import UpdateTaskRunArtifact as UpdateTaskRunArtifact
+    from prefect._generated.limits import UpdateTaskTagLimit as UpdateTaskTagLimit
     from prefect._generated.inputs import WriteRunLogInput as WriteRunLogInput
     from prefect._generated.logs import WriteRunLogs as WriteRunLogs
 
@@ -99,6 +112,7 @@ _HOMES: dict[str, str] = {
     "Agents": "agents",
     "Api": "tenants",
     "ArchiveFlow": "flows",
+    "AuthInfo": "tenants",
     "CachedTaskRunStates": "task_runs",
     "CancelFlowRun": "flow_runs",
     "ClaimFlowRuns": "agents",
@@ -107,7 +121,12 @@ _HOMES: dict[str, str] = {
     "CreateFlowFromCompressedString": "flows",
     "CreateFlowRun": "flow_runs",
     "CreateProject": "projects",
+    "CreateTaskRunArtifact": "artifacts",
     "CreateTenant": "tenants",
+    "DeleteKeyValue": "key_values",
+    "DeleteProject": "projects",
+    "DeleteTaskRunArtifact": "artifacts",
+    "DeleteTaskTagLimit": "limits",
     "EventPage": "events",
     "ExtendFlowRunClaims": "agents",
     "FirstTenant": "tenants",
@@ -150,6 +169,8 @@ _HOMES: dict[str, str] = {
     "GetOrCreateTaskRunInfo": "task_runs",
     "GetRunsInQueue": "agents",
     "GetTaskRunInfo": "task_runs",
+    "KeyValue": "key_values",
+    "ListKeys": "key_values",
     "ListProjects": "projects",
     "ListProjectsFlowsAggregate": "projects",
     "ListProjectsFlowsAggregateAggregate": "projects",
@@ -166,8 +187,10 @@ _HOMES: dict[str, str] = {
     "SetFlowRunStateInput": "inputs",
     "SetFlowRunStates": "flow_runs",
     "SetFlowRunStatesState": "flow_runs",
+    "SetKeyValue": "key_values",
     "SetScheduleActive": "flows",
     "SetScheduleInactive": "flows",
+    "SetSecret": "secrets",
     "SetTaskRunName": "task_runs",
     "SetTaskRunStateInput": "inputs",
     "SetTaskRunStates": "task_runs",
@@ -175,8 +198,11 @@ _HOMES: dict[str, str] = {
     "TaskRunIds": "task_runs",
     "TaskRunRecord": "task_runs",
     "TaskRunRecordTask": "task_runs",
+    "TaskTagLimit": "limits",
     "Tenants": "tenants",
     "UpdateFlowRunHeartbeat": "flow_runs",
+    "UpdateTaskRunArtifact": "artifacts",
+    "UpdateTaskTagLimit": "limits",
     "WriteRunLogInput": "inputs",
     "WriteRunLogs": "logs",
 }

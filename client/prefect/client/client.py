@@ -227,6 +227,18 @@ class Client:
                 raise
             return existing
 
+    def delete_project(self, project_name: str) -> bool:
+        """Delete a project with its flows and their runs; returns whether it was there to the end.
+
+        Raises `TypeError` for None and `ValueError` for a project that does not exist.
+        """
+        if project_name is None:
+            raise TypeError("'project_name' is a required field for deleting a project.")
+        project_id = self.find_project(project_name)
+        if project_id is None:
+            raise ValueError(f"Project {project_name} not found.")
+        return bool(self.execute(ops.delete_project(project_id=project_id)).success)
+
     def register(
         self,
         flow: "Flow",
@@ -403,6 +415,58 @@ class Client:
         )
         return [_state(item.serialized_state) for item in found]
 
+    # artifacts
+
+    def create_task_run_artifact(
+        self, task_run_id: str, kind: str, data: Mapping[str, Any], tenant_id: str | None = None
+    ) -> str:
+        """Publish something from a task run and return the artifact's id.
+
+        `kind` is "link" with `data` `{"link": url}`, "markdown" with `{"markdown": text}`, or one of your own.
+        """
+        request = ops.create_task_run_artifact(
+            task_run_id=task_run_id, kind=kind, data=data, tenant_id=UNSET if tenant_id is None else tenant_id
+        )
+        return self.execute(request).id
+
+    def update_task_run_artifact(self, task_run_artifact_id: str, data: Mapping[str, Any]) -> None:
+        """Replace the content of an artifact; raises `ClientError` if there is no such artifact."""
+        _check_success(
+            self.execute(ops.update_task_run_artifact(task_run_artifact_id=task_run_artifact_id, data=data)).success,
+            f"There is no artifact with the id {task_run_artifact_id!r} to update.",
+        )
+
+    def delete_task_run_artifact(self, task_run_artifact_id: str) -> None:
+        """Delete an artifact; raises `ClientError` if there is no such artifact."""
+        _check_success(
+            self.execute(ops.delete_task_run_artifact(task_run_artifact_id=task_run_artifact_id)).success,
+            f"There is no artifact with the id {task_run_artifact_id!r} to delete.",
+        )
+
+    # secrets and limits
+
+    def set_secret(self, name: str, value: Any) -> None:
+        """Store a secret, any JSON value, under a name; raises `ValueError` if the API did not take it."""
+        _check_finite(value, "The secret")
+        if not self.execute(ops.set_secret(name=name, value=value)).success:
+            raise ValueError("Setting secret failed.")
+
+    def get_task_tag_limit(self, tag: str) -> int | None:
+        """Return how many task runs with a tag may run at the same time; None means any number."""
+        found = self.execute(ops.task_tag_limit(tag=tag))
+        return found[0].limit if found else None
+
+    def update_task_tag_limit(self, tag: str, limit: int) -> None:
+        """Set how many task runs with a tag may run at the same time; raises `ValueError` below 0."""
+        if limit < 0:
+            raise ValueError("Concurrency limits must be >= 0")
+        self.execute(ops.update_task_tag_limit(tag=tag, limit=limit))
+
+    def delete_task_tag_limit(self, limit_id: str) -> None:
+        """Remove a limit of task runs by its id; raises `ValueError` if there is no such limit."""
+        if not self.execute(ops.delete_task_tag_limit(limit_id=limit_id)).success:
+            raise ValueError("Deleting the task tag concurrency limit failed.")
+
     # agents
 
     def register_agent(
@@ -428,6 +492,11 @@ class Client:
         if found is None:
             raise ObjectNotFoundError(f"There is no agent configuration with the id {agent_config_id!r}.")
         return dict(found.settings)
+
+
+def _check_success(success: bool | None, otherwise: str) -> None:
+    if not success:
+        raise ObjectNotFoundError(otherwise)
 
 
 def _state(serialized: Mapping[str, Any] | None) -> "State":

@@ -2,4 +2,4 @@
 
 from prefect.utilities.importtools import lazy_attributes
 
-__getattr__, __dir__ = lazy_attributes("prefect.tasks", {}, ("control_flow", "core", "secrets"))
+__getattr__, __dir__ = lazy_attributes("prefect.tasks", {}, ("control_flow", "core", "prefect", "secrets"))
