@@ -96,7 +96,7 @@ async def test_no_table_shows_another_tenant(api: Any) -> None:
 
 async def test_no_other_query_shows_another_tenant(api: Any) -> None:
     theirs = await strangers_of(api)
-    task, task_run = theirs.ids["task_id"], theirs.ids["task_run_id"]
+    task, task_run, flow_run = (theirs.ids[f"{what}_id"] for what in ("task", "task_run", "flow_run"))
     walk = f'(args: {{start_task_ids: "{{{task}}}"}})'
     count = "{ aggregate { count } }"
     nobody = {"min_start_time": None, "max_end_time": None, "state_counts": {}}
@@ -108,6 +108,8 @@ async def test_no_other_query_shows_another_tenant(api: Any) -> None:
         "secret_names": ("secret_names", ["secret ours"]),
         "secret_value": (f'secret_value(name: "{theirs.secret}")', None),
         "get_task_run_info": (f'get_task_run_info(task_run_id: "{task_run}") {{ id }}', None),
+        "flow_run_explanation": (f'flow_run_explanation(flow_run_id: "{flow_run}") {{ state }}', None),
+        "flow_run_event_page": (f'flow_run_event_page(flow_run_id: "{flow_run}") {{ cursor }}', None),
         "mapped_children": (
             f'mapped_children(task_run_id: "{task_run}") {{ min_start_time max_end_time state_counts }}',
             nobody,

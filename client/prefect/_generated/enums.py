@@ -12,3 +12,20 @@ class FlowRunEventKind(StrEnum):
     FLOW_RUN_STATE = "FLOW_RUN_STATE"
     TASK_RUN_STATE = "TASK_RUN_STATE"
     LOG = "LOG"
+
+
+class FlowRunReason(StrEnum):
+    """The GraphQL enum `flow_run_reason`."""
+
+    STARTS_LATER = "STARTS_LATER"
+    PAUSED = "PAUSED"
+    QUEUED = "QUEUED"
+    NOT_SCHEDULED = "NOT_SCHEDULED"
+    NO_AGENT = "NO_AGENT"
+    AGENT_EXPECTED = "AGENT_EXPECTED"
+    CLAIMED = "CLAIMED"
+    RUNNING = "RUNNING"
+    TASKS_WAIT = "TASKS_WAIT"
+    SILENT = "SILENT"
+    CANCELLING = "CANCELLING"
+    FINISHED = "FINISHED"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prefect._generated.enums import FlowRunEventKind
-from prefect.client.request import Request, UNSET, defined, many, optional, parse_datetime
+from prefect._generated.enums import FlowRunEventKind, FlowRunReason
+from prefect.client.request import Request, UNSET, defined, many, optional, parse_datetime, required
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,148 +73,56 @@ class EventPage:
 
 
 @dataclass(frozen=True, slots=True)
-class FlowRunHappeningsFlowRunByPkState:
-    """`states` of `FlowRunHappeningsFlowRunByPk`."""
+class FlowRunExplanationAgent:
+    """`agents` of `FlowRunExplanation`."""
 
     id: str
-    created: datetime
-    timestamp: datetime
-    state: str
-    message: str | None
-    version: int | None
-    start_time: datetime | None
-
-    @classmethod
-    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunHappeningsFlowRunByPkState:
-        """Return the value that a part of an answer describes."""
-        return cls(
-            id=data["id"],
-            created=parse_datetime(data["created"]),
-            timestamp=parse_datetime(data["timestamp"]),
-            state=data["state"],
-            message=data["message"],
-            version=data["version"],
-            start_time=optional(data["start_time"], parse_datetime),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FlowRunHappeningsFlowRunByPkLog:
-    """`logs` of `FlowRunHappeningsFlowRunByPk`."""
-
-    id: str
-    created: datetime
-    timestamp: datetime
-    level: str | None
-    message: str | None
     name: str | None
-    task_run_id: str | None
+    labels: tuple[str, ...]
+    last_queried: datetime
+    is_live: bool
+    may_take: bool
+    missing_labels: tuple[str, ...]
 
     @classmethod
-    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunHappeningsFlowRunByPkLog:
+    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunExplanationAgent:
         """Return the value that a part of an answer describes."""
         return cls(
             id=data["id"],
-            created=parse_datetime(data["created"]),
-            timestamp=parse_datetime(data["timestamp"]),
-            level=data["level"],
-            message=data["message"],
             name=data["name"],
-            task_run_id=data["task_run_id"],
+            labels=tuple(data["labels"]),
+            last_queried=parse_datetime(data["last_queried"]),
+            is_live=data["is_live"],
+            may_take=data["may_take"],
+            missing_labels=tuple(data["missing_labels"]),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class FlowRunHappeningsFlowRunByPk:
-    """`flow_run_by_pk` of `FlowRunHappenings`."""
+class FlowRunExplanation:
+    """A part of the answer to `flow_run_explanation`."""
 
+    flow_run_id: str
     state: str | None
-    states: tuple[FlowRunHappeningsFlowRunByPkState, ...]
-    logs: tuple[FlowRunHappeningsFlowRunByPkLog, ...]
+    reason: FlowRunReason
+    message: str
+    since: datetime | None
+    until: datetime | None
+    labels: tuple[str, ...]
+    agents: tuple[FlowRunExplanationAgent, ...]
 
     @classmethod
-    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunHappeningsFlowRunByPk:
+    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunExplanation:
         """Return the value that a part of an answer describes."""
         return cls(
+            flow_run_id=data["flow_run_id"],
             state=data["state"],
-            states=many(data["states"], FlowRunHappeningsFlowRunByPkState.from_wire),
-            logs=many(data["logs"], FlowRunHappeningsFlowRunByPkLog.from_wire),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FlowRunHappeningsTaskRunStateTaskRunTask:
-    """`task` of `FlowRunHappeningsTaskRunStateTaskRun`."""
-
-    name: str | None
-
-    @classmethod
-    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunHappeningsTaskRunStateTaskRunTask:
-        """Return the value that a part of an answer describes."""
-        return cls(
-            name=data["name"],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FlowRunHappeningsTaskRunStateTaskRun:
-    """`task_run` of `FlowRunHappeningsTaskRunState`."""
-
-    id: str
-    map_index: int
-    task: FlowRunHappeningsTaskRunStateTaskRunTask
-
-    @classmethod
-    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunHappeningsTaskRunStateTaskRun:
-        """Return the value that a part of an answer describes."""
-        return cls(
-            id=data["id"],
-            map_index=data["map_index"],
-            task=FlowRunHappeningsTaskRunStateTaskRunTask.from_wire(data["task"]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FlowRunHappeningsTaskRunState:
-    """`task_run_state` of `FlowRunHappenings`."""
-
-    id: str
-    created: datetime
-    timestamp: datetime
-    state: str
-    message: str | None
-    version: int | None
-    start_time: datetime | None
-    task_run: FlowRunHappeningsTaskRunStateTaskRun
-
-    @classmethod
-    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunHappeningsTaskRunState:
-        """Return the value that a part of an answer describes."""
-        return cls(
-            id=data["id"],
-            created=parse_datetime(data["created"]),
-            timestamp=parse_datetime(data["timestamp"]),
-            state=data["state"],
+            reason=FlowRunReason(data["reason"]),
             message=data["message"],
-            version=data["version"],
-            start_time=optional(data["start_time"], parse_datetime),
-            task_run=FlowRunHappeningsTaskRunStateTaskRun.from_wire(data["task_run"]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FlowRunHappenings:
-    """The answer to `flow_run_happenings`."""
-
-    flow_run_by_pk: FlowRunHappeningsFlowRunByPk | None
-    task_run_state: tuple[FlowRunHappeningsTaskRunState, ...]
-
-    @classmethod
-    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunHappenings:
-        """Return the value that a part of an answer describes."""
-        return cls(
-            flow_run_by_pk=optional(data["flow_run_by_pk"], FlowRunHappeningsFlowRunByPk.from_wire),
-            task_run_state=many(data["task_run_state"], FlowRunHappeningsTaskRunState.from_wire),
+            since=optional(data["since"], parse_datetime),
+            until=optional(data["until"], parse_datetime),
+            labels=tuple(data["labels"]),
+            agents=many(data["agents"], FlowRunExplanationAgent.from_wire),
         )
 
 
@@ -261,72 +169,81 @@ def flow_run_events(*, flow_run_id: str, after: str | None | Unset = UNSET) -> R
     )
 
 
-_FLOW_RUN_HAPPENINGS = """\
-query flow_run_happenings($flow_run_id: uuid!, $since: timestamptz, $limit: Int!, $offset: Int!) {
-  flow_run_by_pk(id: $flow_run_id) {
-    state
-    states(
-      where: { created: { _gte: $since } }
-      order_by: [{ created: asc }, { id: asc }]
-      limit: $limit
-      offset: $offset
-    ) {
-      id
-      created
-      timestamp
-      state
-      message
-      version
-      start_time
-    }
-    logs(
-      where: { created: { _gte: $since } }
-      order_by: [{ created: asc }, { id: asc }]
-      limit: $limit
-      offset: $offset
-    ) {
-      id
-      created
-      timestamp
-      level
-      message
-      name
-      task_run_id
-    }
+_FLOW_RUN_EVENT_PAGE = """\
+query flow_run_event_page($flow_run_id: UUID!, $after: String, $limit: Int) {
+  flow_run_event_page(flow_run_id: $flow_run_id, after: $after, limit: $limit) {
+    ...event_page
   }
-  task_run_state(
-    where: { task_run: { flow_run_id: { _eq: $flow_run_id } }, created: { _gte: $since } }
-    order_by: [{ created: asc }, { id: asc }]
-    limit: $limit
-    offset: $offset
-  ) {
-    id
-    created
-    timestamp
+}
+
+fragment event_page on flow_run_event_page {
+  cursor
+  finished
+  events {
+    ...run_event
+  }
+}
+
+fragment run_event on flow_run_event {
+  cursor
+  kind
+  timestamp
+  task_run_id
+  task_name
+  map_index
+  state
+  version
+  start_time
+  level
+  logger
+  message
+}
+"""
+
+
+def flow_run_event_page(
+    *, flow_run_id: str, after: str | None | Unset = UNSET, limit: int | None | Unset = UNSET
+) -> Request[EventPage]:
+    """Return a page of events after a cursor, for those who cannot subscribe."""
+    return Request(
+        "flow_run_event_page",
+        "query",
+        _FLOW_RUN_EVENT_PAGE,
+        defined({"flow_run_id": flow_run_id, "after": after, "limit": limit}),
+        lambda data: EventPage.from_wire(required(data["flow_run_event_page"], "flow_run_event_page")),
+    )
+
+
+_FLOW_RUN_EXPLANATION = """\
+query flow_run_explanation($flow_run_id: UUID!) {
+  flow_run_explanation(flow_run_id: $flow_run_id) {
+    flow_run_id
     state
+    reason
     message
-    version
-    start_time
-    task_run {
+    since
+    until
+    labels
+    agents {
       id
-      map_index
-      task {
-        name
-      }
+      name
+      labels
+      last_queried
+      is_live
+      may_take
+      missing_labels
     }
   }
 }
 """
 
 
-def flow_run_happenings(
-    *, flow_run_id: str, since: datetime | str | None | Unset = UNSET, limit: int, offset: int
-) -> Request[FlowRunHappenings]:
-    """Return what happened to a flow run since a moment, for those who cannot subscribe."""
+def flow_run_explanation(*, flow_run_id: str) -> Request[FlowRunExplanation]:
+    """Return why a flow run is where it is: what it waits for, since when, and which agents could take it."""
     return Request(
-        "flow_run_happenings",
+        "flow_run_explanation",
         "query",
-        _FLOW_RUN_HAPPENINGS,
-        defined({"flow_run_id": flow_run_id, "since": since, "limit": limit, "offset": offset}),
-        lambda data: FlowRunHappenings.from_wire(data),
+        _FLOW_RUN_EXPLANATION,
+        {"flow_run_id": flow_run_id},
+        lambda data: FlowRunExplanation.from_wire(required(data["flow_run_explanation"], "flow_run_explanation")),
     )

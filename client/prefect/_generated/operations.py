@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from prefect._generated.tenants import first_tenant as first_tenant
     from prefect._generated.flows import flow_by_id as flow_by_id
     from prefect._generated.flows import flow_group_of_flow as flow_group_of_flow
+    from prefect._generated.events import flow_run_event_page as flow_run_event_page
     from prefect._generated.events import flow_run_events as flow_run_events
-    from prefect._generated.events import flow_run_happenings as flow_run_happenings
+    from prefect._generated.events import flow_run_explanation as flow_run_explanation
     from prefect._generated.flow_runs import flow_run_info as flow_run_info
     from prefect._generated.logs import flow_run_logs as flow_run_logs
     from prefect._generated.flow_runs import flow_run_progress as flow_run_progress
@@ -101,8 +102,9 @@ _HOMES: dict[str, str] = {
     "first_tenant": "tenants",
     "flow_by_id": "flows",
     "flow_group_of_flow": "flows",
+    "flow_run_event_page": "events",
     "flow_run_events": "events",
-    "flow_run_happenings": "events",
+    "flow_run_explanation": "events",
     "flow_run_info": "flow_runs",
     "flow_run_logs": "logs",
     "flow_run_progress": "flow_runs",

@@ -37,15 +37,8 @@ if TYPE_CHECKING:
     from prefect._generated.flows import FlowRecordProject as FlowRecordProject
     from prefect._generated.inputs import FlowRunClaimInput as FlowRunClaimInput
     from prefect._generated.enums import FlowRunEventKind as FlowRunEventKind
-    from prefect._generated.events import FlowRunHappenings as FlowRunHappenings
-    from prefect._generated.events import FlowRunHappeningsFlowRunByPk as FlowRunHappeningsFlowRunByPk
-    from prefect._generated.events import FlowRunHappeningsFlowRunByPkLog as FlowRunHappeningsFlowRunByPkLog
-    from prefect._generated.events import FlowRunHappeningsFlowRunByPkState as FlowRunHappeningsFlowRunByPkState
-    from prefect._generated.events import FlowRunHappeningsTaskRunState as FlowRunHappeningsTaskRunState
-    from prefect._generated.events import FlowRunHappeningsTaskRunStateTaskRun as FlowRunHappeningsTaskRunStateTaskRun
-    from prefect._generated.events import (
-        FlowRunHappeningsTaskRunStateTaskRunTask as FlowRunHappeningsTaskRunStateTaskRunTask,
-    )
+    from prefect._generated.events import FlowRunExplanation as FlowRunExplanation
+    from prefect._generated.events import FlowRunExplanationAgent as FlowRunExplanationAgent
     from prefect._generated.flow_runs import FlowRunInfo as FlowRunInfo
     from prefect._generated.flow_runs import FlowRunInfoFlow as FlowRunInfoFlow
     from prefect._generated.flow_runs import FlowRunInfoFlowProject as FlowRunInfoFlowProject
@@ -60,6 +53,7 @@ if TYPE_CHECKING:
     from prefect._generated.flow_runs import FlowRunProgressFinishedAggregate as FlowRunProgressFinishedAggregate
     from prefect._generated.flow_runs import FlowRunProgressTotal as FlowRunProgressTotal
     from prefect._generated.flow_runs import FlowRunProgressTotalAggregate as FlowRunProgressTotalAggregate
+    from prefect._generated.enums import FlowRunReason as FlowRunReason
     from prefect._generated.flow_runs import FlowRunRecord as FlowRunRecord
     from prefect._generated.flow_runs import FlowRunRecordState as FlowRunRecordState
     from prefect._generated.flow_runs import FlowRunSettings as FlowRunSettings
@@ -138,13 +132,8 @@ _HOMES: dict[str, str] = {
     "FlowRecordProject": "flows",
     "FlowRunClaimInput": "inputs",
     "FlowRunEventKind": "enums",
-    "FlowRunHappenings": "events",
-    "FlowRunHappeningsFlowRunByPk": "events",
-    "FlowRunHappeningsFlowRunByPkLog": "events",
-    "FlowRunHappeningsFlowRunByPkState": "events",
-    "FlowRunHappeningsTaskRunState": "events",
-    "FlowRunHappeningsTaskRunStateTaskRun": "events",
-    "FlowRunHappeningsTaskRunStateTaskRunTask": "events",
+    "FlowRunExplanation": "events",
+    "FlowRunExplanationAgent": "events",
     "FlowRunInfo": "flow_runs",
     "FlowRunInfoFlow": "flow_runs",
     "FlowRunInfoFlowProject": "flow_runs",
@@ -159,6 +148,7 @@ _HOMES: dict[str, str] = {
     "FlowRunProgressFinishedAggregate": "flow_runs",
     "FlowRunProgressTotal": "flow_runs",
     "FlowRunProgressTotalAggregate": "flow_runs",
+    "FlowRunReason": "enums",
     "FlowRunRecord": "flow_runs",
     "FlowRunRecordState": "flow_runs",
     "FlowRunSettings": "flow_runs",

@@ -1,7 +1,8 @@
 """Follow a flow run as it happens: pages of state changes and log lines, in order, none lost and none twice.
 
 A broken connection is taken up again from the last cursor, with growing pauses; `Reconnecting` tells the reader once
-per interruption.  Where websockets are refused, the run is polled instead.  The stream ends when the run is finished
+per interruption.  Where websockets are refused, or never come about although the API answers, the run is polled
+instead, with the same cursor.  The stream ends when the run is finished
 and everything was delivered.  Raises `ObjectNotFoundError` for an unknown run, and what the last attempt raised when
 the API stays away for longer than `patience` seconds.
 """
@@ -11,11 +12,10 @@ import random
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
 
 from prefect._generated import operations as ops
-from prefect._generated.types import EventPage, FlowRunEventKind, FlowRunHappenings, RunEvent
+from prefect._generated.types import EventPage, RunEvent
 from prefect.client import bridge
 from prefect.client.errors import ApiUnreachable, SubscriptionLost, SubscriptionsUnavailable
 from prefect.client.request import UNSET
@@ -44,9 +44,8 @@ PATIENCE = 600.0
 _POLL_FIRST = 0.5
 _POLL_GROWTH = 1.3
 _POLL_LONGEST = 5.0
-_POLL_PAGE = 500
-# Rows become visible when their transaction ends, which may be after younger ones: look back this far again.
-_LOOK_BACK = timedelta(seconds=10)
+# With so many events in a page there are likely to be more at once.
+_POLL_FULL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +84,8 @@ async def flow_run_pages(
             reason = error
         except (SubscriptionLost, ApiUnreachable) as error:
             reason = error
+            if not connected and attempt > 0 and await _answers(session):
+                break
         now = time.monotonic()
         if interrupted_at is None:
             interrupted_at = now
@@ -94,9 +95,18 @@ async def flow_run_pages(
             raise reason
         attempt += 1
         await asyncio.sleep(pause)
-    async with aclosing(_polled(session, flow_run_id)) as polled:
-        async for page in polled:
-            yield page
+    async with aclosing(_polled(session, flow_run_id, cursor, patience)) as polled:
+        async for item in polled:
+            yield item
+
+
+async def _answers(session: AsyncSession) -> bool:
+    """Whether the API answers over HTTP now."""
+    try:
+        await session.execute(ops.hello(), retry_for=0)
+    except ClientError:
+        return False
+    return True
 
 
 async def flow_run_events(
@@ -130,140 +140,30 @@ async def _owned_pages(
             yield page
 
 
-class _Seen:
-    """Which rows were delivered, remembered for as long as they may be read again."""
-
-    def __init__(self) -> None:
-        self._ids: dict[str, datetime] = {}
-        self._latest: datetime | None = None
-
-    @property
-    def since(self) -> datetime | None:
-        """From when on to read."""
-        return None if self._latest is None else self._latest - _LOOK_BACK
-
-    def is_new(self, row_id: str, created: datetime) -> bool:
-        if row_id in self._ids:
-            return False
-        self._ids[row_id] = created
-        if self._latest is None or created > self._latest:
-            self._latest = created
-        return True
-
-    def forget_old(self) -> None:
-        since = self.since
-        if since is not None:
-            self._ids = {row_id: created for row_id, created in self._ids.items() if created >= since}
-
-
-async def _polled(session: AsyncSession, flow_run_id: str) -> AsyncGenerator[EventPage, None]:
-    seen = _Seen()
+async def _polled(
+    session: AsyncSession, flow_run_id: str, cursor: str | None, patience: float
+) -> AsyncGenerator[EventPage | Reconnecting, None]:
+    """Yield what the subscription would, by asking for page after page; the pauses grow while nothing happens."""
     pause = _POLL_FIRST
+    quiet = False
     while True:
-        events, state = await _news(session, flow_run_id, seen)
-        seen.forget_old()
-        finished = state in FINISHED_STATES and not events
-        if events or finished:
-            yield EventPage(cursor="", finished=finished, events=events)
-        if finished:
+        request = ops.flow_run_event_page(flow_run_id=flow_run_id, after=UNSET if cursor is None else cursor)
+        try:
+            page = await session.execute(request, retry_for=0)
+        except ObjectNotFoundError:
+            raise
+        except ClientError as error:
+            yield Reconnecting(error)
+            page = await session.execute(request, retry_for=patience)
+        cursor = page.cursor
+        over = page.finished and quiet and not page.events
+        if page.events or over:
+            yield replace(page, finished=over)
+        if over:
             return
-        if events:
+        # A process sends its last lines just after its last state.
+        quiet = page.finished
+        if page.events or quiet:
             pause = _POLL_FIRST
-        await asyncio.sleep(0 if state in FINISHED_STATES else pause)
+        await asyncio.sleep(0 if len(page.events) >= _POLL_FULL else pause)
         pause = min(pause * _POLL_GROWTH, _POLL_LONGEST)
-
-
-async def _news(session: AsyncSession, flow_run_id: str, seen: _Seen) -> tuple[tuple[RunEvent, ...], str | None]:
-    """Return the events that were not delivered yet, and the state of the run before they were read."""
-    since = seen.since
-    found: list[tuple[datetime, int, RunEvent]] = []
-    offset = 0
-    state: str | None = None
-    while True:
-        answer = await session.execute(
-            ops.flow_run_happenings(
-                flow_run_id=flow_run_id, since=UNSET if since is None else since, limit=_POLL_PAGE, offset=offset
-            )
-        )
-        run = answer.flow_run_by_pk
-        if run is None:
-            raise ObjectNotFoundError(f"There is no flow run with the id {flow_run_id!r}.")
-        if offset == 0:
-            state = run.state
-        found.extend(_events(answer, seen))
-        if max(len(run.states), len(run.logs), len(answer.task_run_state)) < _POLL_PAGE:
-            break
-        offset += _POLL_PAGE
-    found.sort(key=lambda item: item[:2])
-    return tuple(event for _, _, event in found), state
-
-
-def _events(answer: FlowRunHappenings, seen: _Seen) -> Iterator[tuple[datetime, int, RunEvent]]:
-    run = answer.flow_run_by_pk
-    assert run is not None
-    for state in run.states:
-        if seen.is_new(state.id, state.created):
-            event = _event(
-                FlowRunEventKind.FLOW_RUN_STATE,
-                state.timestamp,
-                state=state.state,
-                version=state.version,
-                start_time=state.start_time,
-                message=state.message,
-            )
-            yield state.created, 0, event
-    for change in answer.task_run_state:
-        if seen.is_new(change.id, change.created):
-            event = _event(
-                FlowRunEventKind.TASK_RUN_STATE,
-                change.timestamp,
-                task_run_id=change.task_run.id,
-                task_name=change.task_run.task.name,
-                map_index=change.task_run.map_index,
-                state=change.state,
-                version=change.version,
-                start_time=change.start_time,
-                message=change.message,
-            )
-            yield change.created, 1, event
-    for log in run.logs:
-        if seen.is_new(log.id, log.created):
-            event = _event(
-                FlowRunEventKind.LOG,
-                log.timestamp,
-                task_run_id=log.task_run_id,
-                level=log.level,
-                logger=log.name,
-                message=log.message,
-            )
-            yield log.created, 2, event
-
-
-def _event(
-    kind: FlowRunEventKind,
-    timestamp: datetime,
-    *,
-    task_run_id: str | None = None,
-    task_name: str | None = None,
-    map_index: int | None = None,
-    state: str | None = None,
-    version: int | None = None,
-    start_time: datetime | None = None,
-    level: str | None = None,
-    logger: str | None = None,
-    message: str | None = None,
-) -> RunEvent:
-    return RunEvent(
-        cursor="",
-        kind=kind,
-        timestamp=timestamp,
-        task_run_id=task_run_id,
-        task_name=task_name,
-        map_index=map_index,
-        state=state,
-        version=version,
-        start_time=start_time,
-        level=level,
-        logger=logger,
-        message=message,
-    )

@@ -1,6 +1,7 @@
 """Following a run: nothing lost or repeated over broken connections, and polling where websockets are refused."""
 
 import pytest
+from starlette.responses import Response
 
 from prefect.client.errors import ApiUnreachable
 from prefect.client.live import Reconnecting, flow_run_events, flow_run_pages, follow_flow_run
@@ -74,68 +75,47 @@ def test_synchronous_readers_get_the_same(api):
     assert str(found[1]) == found[1].reason.args[0]
 
 
-def row(row_id, second, **values):
-    created = f"2026-01-01T00:00:{second:02}+00:00"
-    return {"id": row_id, "created": created, "timestamp": created, **values}
+def polled(*numbers, finished=False):
+    return {"data": {"flow_run_event_page": page(*numbers, finished=finished)["data"]["flow_run_events"]}}
 
 
-def log(row_id, second):
-    return row(row_id, second, level="INFO", message=row_id, name="prefect", task_run_id=None)
-
-
-def state(row_id, second, name):
-    return row(row_id, second, state=name, message=row_id, version=1, start_time=None)
-
-
-def happenings(run_state, states=(), logs=(), changes=()):
-    run = {"state": run_state, "states": list(states), "logs": list(logs)}
-    return {"data": {"flow_run_by_pk": run, "task_run_state": list(changes)}}
+def cursors(api):
+    return [body["variables"].get("after") for _, body in api.requests if "event_page" in body["query"]]
 
 
 async def test_polls_where_websockets_are_refused(api):
-    task_run = {"id": "tr", "map_index": -1, "task": {"name": "t"}}
-    change = {**state("c1", 3, "Running"), "task_run": task_run}
     api.streams = ["refuse"]
-    api.answers = [
-        happenings("Running", [state("s1", 1, "Running")], [log("l2", 4), log("l1", 2)], [change]),
-        # a row of an older transaction that became visible late, and everything else again
-        happenings("Running", [state("s1", 1, "Running")], [log("l1", 2), log("late", 3), log("l2", 4)], [change]),
-        happenings("Success", [state("s2", 9, "Success")], [log("l2", 4)]),
-        happenings("Success", [state("s2", 9, "Success")], [log("l2", 4)]),
-    ]
+    # the last line comes just after the last state
+    api.answers = [polled(1, 2), polled(3, finished=True), polled(4, finished=True), polled(finished=True)]
     async with AsyncSession(api.url) as session:
-        found = [item async for item in flow_run_pages(session, "run")]
-    assert messages(found) == [["s1", "l1", "c1", "l2"], ["late"], ["s2"], []]
+        found = [item async for item in flow_run_pages(session, "run", "0")]
+    assert messages(found) == [["line 1", "line 2"], ["line 3"], ["line 4"], []]
     assert [item.finished for item in found] == [False, False, False, True]
-    assert found[0].events[2].task_name == "t"
-    assert [body["variables"].get("since") for _, body in api.requests] == [
-        None,
-        "2025-12-31T23:59:54+00:00",
-        "2025-12-31T23:59:54+00:00",
-        "2025-12-31T23:59:59+00:00",
-    ]
+    assert cursors(api) == ["0", "2", "3", "4"]
 
 
-async def test_polling_reads_full_pages_to_their_end(api):
-    logs = [log(f"l{number:04}", number // 20) for number in range(700)]
-
-    def answer(body):
-        variables = body["variables"]
-        offset, limit = variables["offset"], variables["limit"]
-        wanted = [item for item in logs if item["created"] >= variables.get("since", "")]
-        return happenings("Success", logs=wanted[offset : offset + limit])
-
+async def test_polling_tells_of_an_outage_and_goes_on_from_its_cursor(api):
     api.streams = ["refuse"]
-    api.answers = [answer]
+    away = Response("away", 503)
+    api.answers = [polled(1), away, away, polled(2, finished=True), polled(finished=True)]
     async with AsyncSession(api.url) as session:
         found = [item async for item in flow_run_pages(session, "run")]
-    assert [event.message for item in found for event in item.events] == [item["id"] for item in logs]
+    assert messages(found) == [["line 1"], "lost", ["line 2"], []]
+    assert cursors(api) == [None, "1", "1", "1", "2"]
+
+
+async def test_polls_where_websockets_never_come_about_although_the_api_answers(api):
+    api.streams = [[1012], [1012], [1012]]
+    api.answers = [{"data": {"hello": "hi"}}, polled(1, finished=True), polled(finished=True)]
+    async with AsyncSession(api.url) as session:
+        found = [item async for item in flow_run_pages(session, "run")]
+    assert messages(found) == ["lost", ["line 1"], []]
 
 
 async def test_polling_an_unknown_run(api):
     api.streams = ["refuse"]
-    api.answers = [{"data": {"flow_run_by_pk": None, "task_run_state": []}}]
+    api.answers = [{"errors": [{"message": "no run", "extensions": {"code": "NOT_FOUND"}}], "data": None}]
     async with AsyncSession(api.url) as session:
-        with pytest.raises(ObjectNotFoundError, match="'run'"):
+        with pytest.raises(ObjectNotFoundError, match="no run"):
             async for _ in flow_run_pages(session, "run"):
                 pass

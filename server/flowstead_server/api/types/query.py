@@ -17,9 +17,14 @@ from strawberry.scalars import JSON
 from flowstead_server.api.context import Info
 from flowstead_server.api.fields import query
 from flowstead_server.api.scalars import stored_json
+from flowstead_server.api.streams import read_cursor
 from flowstead_server.api.types.builder import add_fields
+from flowstead_server.api.types.events import FlowRunEventPage, page_of
+from flowstead_server.api.types.explanations import FlowRunExplanation, explanation_of
 from flowstead_server.api.types.tables import root_fields
 from flowstead_server.domain.states import state_colors, state_hierarchy
+from flowstead_server.orchestration.events import MAX_PAGE, read_events
+from flowstead_server.orchestration.explanations import explain_flow_run
 from flowstead_server.orchestration.key_values import secret_names, secret_value
 from flowstead_server.orchestration.task_runs import get_task_run_info, mapped_children
 
@@ -156,6 +161,43 @@ class Query:
             state=found.state,
             serialized_state=stored_json(found.serialized_state),
         )
+
+    @query(description="Why a flow run is where it is: the one thing that it waits for, since when, and what to do.")
+    async def flow_run_explanation(
+        self, info: Info, flow_run_id: Annotated[UUID, strawberry.argument(description="Id of the flow run.")]
+    ) -> FlowRunExplanation | None:
+        """Explain one run of the caller's tenant.
+
+        Raises:
+            FlowsteadError: the tenant has no such run.
+        """
+        return explanation_of(await explain_flow_run(info.context.database, info.context.caller, flow_run_id))
+
+    @query(
+        description=(
+            "A page of what the subscription `flow_run_events` tells, for those who cannot subscribe: state changes, "
+            "task run changes and log lines of one flow run, in their order."
+        )
+    )
+    async def flow_run_event_page(
+        self,
+        info: Info,
+        flow_run_id: Annotated[UUID, strawberry.argument(description="Id of the flow run.")],
+        after: Annotated[
+            str | None, strawberry.argument(description="Cursor to go on from; null means from the beginning.")
+        ] = strawberry.UNSET,
+        limit: Annotated[
+            int | None, strawberry.argument(description=f"How many events at most: 1 to {MAX_PAGE}, the default.")
+        ] = strawberry.UNSET,
+    ) -> FlowRunEventPage | None:
+        """Read one page.
+
+        Raises:
+            FlowsteadError: the tenant has no such run, or cursor or limit cannot be used.
+        """
+        size = MAX_PAGE if limit is None or limit is strawberry.UNSET else limit
+        cursor = read_cursor(after or None)
+        return page_of(await read_events(info.context.database, info.context.caller, flow_run_id, cursor, size))
 
 
 add_fields(Query, root_fields())

@@ -1,0 +1,38 @@
+"""What is known about a run that somebody wants explained, read in one snapshot."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from flowstead_server.db import load_statements
+from flowstead_server.domain.explanations import AgentFacts, RunFacts
+
+if TYPE_CHECKING:
+    from flowstead_server.db.database import Executor
+
+_SQL: Final = load_statements(__package__, "explanations.sql")
+
+
+async def facts(executor: Executor, tenant_id: UUID, flow_run_id: UUID) -> RunFacts | None:
+    """Return what decides why a run is where it is; null if the tenant has no such run."""
+    row = await executor.fetch_row(_SQL["facts"], tenant_id, flow_run_id)
+    if row is None:
+        return None
+    agents = [
+        AgentFacts(
+            id=UUID(agent["id"]),
+            name=agent["name"],
+            type=agent["type"],
+            labels=agent["labels"],
+            last_queried=datetime.fromisoformat(agent["last_queried"]),
+            is_live=agent["is_live"],
+            fits=agent["fits"],
+            missing=agent["missing"],
+        )
+        for agent in json.loads(row["agents"])
+    ]
+    known = {name: row[name] for name in RunFacts.__slots__ if name != "agents"}
+    return RunFacts(**known, agents=agents)
