@@ -89,16 +89,22 @@ def ahead(seconds):
             Reason.NO_AGENT,
             ago(90),
             None,
-            "None of the live agents (2) has all the labels {'gpu', 'x'} of the run. Closest: Agent 'a' lacks {'gpu'}; "
-            "Agent 00000000-0000-0000-0000-000000000002 lacks {'gpu', 'x'}. Start an agent with the labels {'gpu', 'x'}.",
+            (
+                "None of the live agents (2) has all the labels {'gpu', 'x'} of the "
+                "run. Closest: Agent 'a' lacks {'gpu'}; "
+                "Agent 00000000-0000-0000-0000-000000000002 lacks {'gpu', 'x'}. Start "
+                "an agent with the labels {'gpu', 'x'}."
+            ),
         ),
         (
             run(labels=[], live_agents=1, agents=[agent(missing=()), replace(agent(missing=()), fits=False)][1:]),
             Reason.NO_AGENT,
             ago(90),
             None,
-            "The run has no labels, but all live agents (1) have some, and take only runs with labels. "
-            "Closest: Agent 'a' has {'x'}. Start an agent with no labels.",
+            (
+                "The run has no labels, but all live agents (1) have some, and take only runs with labels. "
+                "Closest: Agent 'a' has {'x'}. Start an agent with no labels."
+            ),
         ),
         # the last agent that fitted went away 10 seconds ago: it asked 70 seconds ago
         (
@@ -106,8 +112,10 @@ def ahead(seconds):
             Reason.NO_AGENT,
             ago(10),
             None,
-            "No agent has asked for runs within the last minute. Agent 'a' fits, but was last seen 1 minute ago. "
-            "Start an agent with the labels {'gpu', 'x'}.",
+            (
+                "No agent has asked for runs within the last minute. Agent 'a' fits, but was last seen 1 minute ago. "
+                "Start an agent with the labels {'gpu', 'x'}."
+            ),
         ),
         (
             run(live_agents=1, live_fitting_agents=1, agents=[agent(missing=())]),
@@ -121,16 +129,21 @@ def ahead(seconds):
             Reason.AGENT_EXPECTED,
             ago(90),
             ahead(8),
-            "An agent that polls has been handed the run and has yet to submit it; unless it does, the run goes to "
-            "another in 8 seconds (2026-01-01 12:00:08 UTC).",
+            (
+                "An agent that polls has been handed the run and has yet to submit it; unless it does, the run goes to "
+                "another in 8 seconds (2026-01-01 12:00:08 UTC)."
+            ),
         ),
         (
             run("Submitted", agent_id=UUID(int=2), agent_name="a", queue_time=ahead(9), state_timestamp=ago(3)),
             Reason.CLAIMED,
             ago(3),
             ahead(9),
-            "Agent 'a' has claimed the run, which is not yet running after 3 seconds; unless the agent keeps its claim "
-            "or starts the run, it goes to another in 9 seconds (2026-01-01 12:00:09 UTC).",
+            (
+                "Agent 'a' has claimed the run, which is not yet running after 3 "
+                "seconds; unless the agent keeps its claim "
+                "or starts the run, it goes to another in 9 seconds (2026-01-01 12:00:09 UTC)."
+            ),
         ),
         (
             run("Submitted", queue_time=None, state_timestamp=ago(3)),
@@ -144,9 +157,12 @@ def ahead(seconds):
             Reason.NO_AGENT,
             ago(2),
             None,
-            "Agent 00000000-0000-0000-0000-000000000002 has claimed the run, which is not yet running after 17 seconds, "
-            "and the claim has ended. No agent has asked for runs within the last minute. Start an agent with the "
-            "labels {'gpu', 'x'}.",
+            (
+                "Agent 00000000-0000-0000-0000-000000000002 has claimed the run, "
+                "which is not yet running after 17 seconds, "
+                "and the claim has ended. No agent has asked for runs within the last minute. Start an agent with the "
+                "labels {'gpu', 'x'}."
+            ),
         ),
         (
             run("Running", agent_id=UUID(int=2), agent_name="a", heartbeat=ago(10)),
