@@ -24,15 +24,20 @@ _HELP = """Run, register and watch flows, and run the server and the agents that
 Start with `prefect demo`: it starts a server and an agent, and runs a first flow."""
 
 _RUN = "Flows and flow runs"
+_ASK = "What the API knows"
 _SERVE = "Server and agents"
 _MISC = "Settings and information"
 _INTERNAL = "Used by agents and flow runs"
 
 ENTRIES = (
     Entry("run", "flowstead_cli.commands.run", "Run a flow: here, or through an agent.", _RUN),
+    Entry("cancel", "flowstead_cli.commands.cancel", "Cancel flow runs.", _RUN),
+    Entry("logs", "flowstead_cli.commands.logs", "Print the log of a flow run.", _RUN),
     Entry("register", "flowstead_cli.commands.register", "Register flows into a project.", _RUN),
-    Entry("create", "flowstead_cli.commands.create", "Create objects in the API: projects.", _RUN),
-    Entry("get", "flowstead_cli.commands.get", "List flows, flow runs, tasks, projects and logs.", _RUN),
+    Entry("create", "flowstead_cli.commands.create", "Create objects in the API: projects.", _ASK),
+    Entry("delete", "flowstead_cli.commands.delete", "Delete objects in the API: projects.", _ASK),
+    Entry("get", "flowstead_cli.commands.get", "List flows, flow runs, tasks, projects, agents and logs.", _ASK),
+    Entry("describe", "flowstead_cli.commands.describe", "Describe a flow, its tasks, or a flow run in full.", _ASK),
     Entry("demo", "flowstead_cli.commands.demo", "Start a server and an agent and run a first flow.", _SERVE),
     Entry("server", "flowstead_cli.commands.server", "Run the server.", _SERVE),
     Entry("agent", "flowstead_cli.commands.agent", "Run agents, which execute flow runs.", _SERVE),

@@ -4,15 +4,12 @@ import json
 import uuid
 
 import pytest
-from cli_world import HELLO, Cli, start_server
+from cli_world import HELLO
 
 
-@pytest.fixture(scope="module")
-def cli(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cli")
-    server, url = start_server(folder)
-    with server:
-        yield Cli(folder, url)
+@pytest.fixture
+def cli(prefect):
+    return prefect
 
 
 def test_a_project_is_created_once(cli):

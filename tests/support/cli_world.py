@@ -1,5 +1,6 @@
 """The `prefect` command in tests: a server and an agent for it, flows to run, and a terminal to run it in."""
 
+import io
 import json
 import os
 import pty
@@ -9,8 +10,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import redirect_stderr, redirect_stdout
+from types import SimpleNamespace
 
+from flowstead_cli.main import run
 from flowstead_cli.processes import ChildProcess, ServerProcess
+from prefect import configuration
 
 HELLO = """
 import prefect
@@ -137,6 +142,46 @@ class Cli:
         return body["data"]
 
     def write(self, name, text):
+        (self.folder / name).write_text(text)
+        return name
+
+    def register(self, project, name, text):
+        self("create", "project", project)
+        done = self("register", "--project", project, "-p", self.write(name, text), "--force")
+        return re.search(r"ID: (\S+)", done.stdout)[1]
+
+
+class CommandsInProcess:
+    """The command in the test's own process, in a directory and with settings of its own."""
+
+    def __init__(self, cli, folder, monkeypatch):
+        self.folder = folder
+        self.url = cli.url
+        self.graphql = cli.graphql
+        self._monkeypatch = monkeypatch
+        for name in [name for name in os.environ if name.startswith("PREFECT__")]:
+            monkeypatch.delenv(name)
+        for name, value in environment(folder, cli.url).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        monkeypatch.chdir(folder)
+
+    def __call__(self, *arguments, code=0, **settings):
+        output, errors = io.StringIO(), io.StringIO()
+        with self._monkeypatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            configuration.reload()
+            try:
+                done = run(arguments)
+            finally:
+                patch.undo()
+                configuration.reload()
+        assert done == code, output.getvalue() + errors.getvalue()
+        return SimpleNamespace(stdout=output.getvalue(), stderr=errors.getvalue())
+
+    def write(self, name, text):
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / name).write_text(text)
         return name
 

@@ -1,43 +1,21 @@
 """`prefect get`: tables of what the API knows.  An empty result is a table without rows, and success."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
-from flowstead_cli.errors import CliError
-from flowstead_cli.output.lines import say
-from flowstead_cli.output.tables import age, as_datetime, render_json, render_table
+from flowstead_cli.commands.logs import logs
+from flowstead_cli.output.listings import Column, Format, Output, ago, second, show
 from flowstead_cli.wiring import group_app
 
-app = group_app("List flows, flow runs, tasks, projects and logs.")
+app = group_app("List flows, flow runs, tasks, projects, agents and logs.")
 
 DEFAULT_LIMIT = 10
-_LOG_PAGE = 5000
+_HEALTHY_FOR = timedelta(minutes=1)
 
 Limit = Annotated[int, typer.Option("--limit", "-l", min=1, help="How many rows at most.")]
-
-
-class Format(StrEnum):
-    """How a listing is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the listing.")]
-
-
-def show(headers: Sequence[str], rows: Sequence[Sequence[Any]], output: Format) -> None:
-    """Print rows as a table, or as JSON objects whose keys are the headers in small letters."""
-    if output is Format.JSON:
-        keys = [header.lower().replace(" ", "_") for header in headers]
-        say(render_json([dict(zip(keys, row, strict=True)) for row in rows]))
-    else:
-        say(render_table(headers, rows))
 
 
 def _given(value: Any) -> Any:
@@ -74,8 +52,14 @@ def get_flows(options: FlowOptions) -> None:
             )
         )
     show(
-        ["NAME", "VERSION", "AGE", "ID", "PROJECT NAME"],
-        [(flow.name, flow.version, age(flow.created), flow.id, flow.project.name) for flow in flows],
+        [
+            Column("NAME", "name"),
+            Column("VERSION", "version"),
+            ago("AGE", "created"),
+            Column("ID", "id"),
+            Column("PROJECT NAME", "project_name"),
+        ],
+        [(flow.name, flow.version, flow.created, flow.id, flow.project.name) for flow in flows],
         options.output,
     )
 
@@ -102,15 +86,17 @@ def get_flow_runs(options: FlowRunOptions) -> None:
             listing(flow_name=_given(options.flow), project_name=_given(options.project), limit=options.limit)
         )
     show(
-        ["NAME", "FLOW NAME", "STATE", "AGE", "START TIME", "ID"],
-        [(run.name, run.flow.name, run.state, age(run.created), _start_time(run.start_time), run.id) for run in runs],
+        [
+            Column("NAME", "name"),
+            Column("FLOW NAME", "flow_name"),
+            Column("STATE", "state"),
+            ago("AGE", "created"),
+            Column("START TIME", "start_time", second),
+            Column("ID", "id"),
+        ],
+        [(run.name, run.flow.name, run.state, run.created, run.start_time, run.id) for run in runs],
         options.output,
     )
-
-
-def _start_time(value: Any) -> str | None:
-    moment = as_datetime(value)
-    return None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +127,15 @@ def get_tasks(options: TaskOptions) -> None:
             )
         )
     show(
-        ["NAME", "FLOW NAME", "FLOW VERSION", "AGE", "MAPPED", "TYPE"],
-        [(task.name, task.flow.name, task.flow.version, age(task.created), task.mapped, task.type) for task in tasks],
+        [
+            Column("NAME", "name"),
+            Column("FLOW NAME", "flow_name"),
+            Column("FLOW VERSION", "flow_version"),
+            ago("AGE", "created"),
+            Column("MAPPED", "mapped"),
+            Column("TYPE", "type"),
+        ],
+        [(task.name, task.flow.name, task.flow.version, task.created, task.mapped, task.type) for task in tasks],
         options.output,
     )
 
@@ -163,9 +156,14 @@ def get_projects(options: ProjectOptions) -> None:
     with open_session() as session:
         projects = session.execute(ops.list_projects(name=_given(options.name)))
     show(
-        ["NAME", "FLOW COUNT", "AGE", "DESCRIPTION"],
         [
-            (project.name, project.flows_aggregate.aggregate.count, age(project.created), project.description)
+            Column("NAME", "name"),
+            Column("FLOW COUNT", "flow_count"),
+            ago("AGE", "created"),
+            Column("DESCRIPTION", "description"),
+        ],
+        [
+            (project.name, project.flows_aggregate.aggregate.count, project.created, project.description)
             for project in projects
         ],
         options.output,
@@ -173,66 +171,50 @@ def get_projects(options: ProjectOptions) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class LogOptions:
-    """The flow run whose log to print."""
+class AgentOptions:
+    """Which agents to list."""
 
     name: str | None = None
-    flow_run_id: str | None = None
-    info: bool = False
+    limit: int = DEFAULT_LIMIT
     output: Format = Format.TABLE
 
 
-def get_logs(options: LogOptions) -> None:
-    """Print the whole log of a flow run; of several runs with the name, that of the last started one.
-
-    Raises:
-        CliError: no run was named, or there is none of that name or id.
-    """
+def get_agents(options: AgentOptions) -> None:
+    """Print agents, the last seen first; one that asked for work within the last minute is healthy."""
     from flowstead_cli.api import open_session
     from prefect._generated import operations as ops
 
-    if options.name is None and options.flow_run_id is None:
-        raise CliError("Either --name or --id must be provided")
-    rows: list[tuple[Any, ...]] = []
-    infos: list[Any] = []
     with open_session() as session:
-        flow_run_id = _flow_run_id(session, options)
-        while True:
-            page = session.execute(ops.flow_run_logs(flow_run_id=flow_run_id, limit=_LOG_PAGE, offset=len(rows)))
-            if page is None:
-                raise CliError(f"{options.flow_run_id} not found")
-            rows += [(_iso(log.timestamp), log.level, log.message) for log in page.logs]
-            infos += [log.info for log in page.logs]
-            if len(page.logs) < _LOG_PAGE:
-                break
-    if options.info:
-        for info in infos:
-            say(str(info))
-    else:
-        show(["TIMESTAMP", "LEVEL", "MESSAGE"], rows, options.output)
+        agents = session.execute(ops.list_agents(name=_given(options.name), limit=options.limit))
+    now = datetime.now(UTC)
+    columns = [
+        Column("NAME", "name"),
+        Column("TYPE", "type"),
+        Column("LABELS", "labels", lambda labels: ", ".join(labels or [])),
+        Column("STATUS", "status"),
+        ago("LAST SEEN", "last_queried"),
+        Column("VERSION", "core_version"),
+        Column("ID", "id"),
+    ]
+    rows = [
+        (
+            agent.name,
+            agent.type,
+            agent.labels,
+            _health(agent.last_queried, now),
+            agent.last_queried,
+            agent.core_version,
+            agent.id,
+        )
+        for agent in agents
+    ]
+    show(columns, rows, options.output)
 
 
-def _iso(value: Any) -> str:
-    moment = as_datetime(value)
-    return "" if moment is None else moment.isoformat()
-
-
-def _flow_run_id(session: Any, options: LogOptions) -> str:
-    from prefect._generated import operations as ops
-
-    if options.name is None:
-        try:
-            return str(UUID(options.flow_run_id))
-        except ValueError:
-            raise CliError(f"{options.flow_run_id} not found") from None
-    runs = session.execute(ops.flow_runs_by_name(name=options.name))
-    if options.flow_run_id is not None:
-        runs = [run for run in runs if run.id == options.flow_run_id]
-    if not runs:
-        raise CliError(f"{options.name} not found")
-    # Runs that have not started have no start time and come last.
-    started = [run for run in runs if run.start_time is not None]
-    return str((started or list(runs))[0].id)
+def _health(last_queried: datetime | None, now: datetime) -> str:
+    if last_queried is None:
+        return "never seen"
+    return "healthy" if now - last_queried < _HEALTHY_FOR else "unhealthy"
 
 
 @app.command("flows")
@@ -286,12 +268,14 @@ def projects(
     get_projects(ProjectOptions(name, output))
 
 
-@app.command("logs")
-def logs(
-    name: Annotated[str | None, typer.Option("--name", "-n", help="Name of the flow run.")] = None,
-    flow_run_id: Annotated[str | None, typer.Option("--id", help="Id of the flow run.")] = None,
-    info: Annotated[bool, typer.Option("--info", "-i", help="Print what each line carries besides its text.")] = False,
+@app.command("agents")
+def agents(
+    name: Annotated[str | None, typer.Option("--name", "-n", help="Only agents of this name.")] = None,
+    limit: Limit = DEFAULT_LIMIT,
     output: Output = Format.TABLE,
 ) -> None:
-    """Print the log of a flow run."""
-    get_logs(LogOptions(name, flow_run_id, info, output))
+    """List agents, the last seen first; healthy ones asked for work within the last minute."""
+    get_agents(AgentOptions(name, limit, output))
+
+
+app.command("logs")(logs)

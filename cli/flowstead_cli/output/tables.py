@@ -1,11 +1,10 @@
 """Tables of text, and the humanised ages in them."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["age", "as_datetime", "render_json", "render_table"]
+__all__ = ["age", "as_datetime", "render_table"]
 
 _UNITS = {
     "year": 31_536_000,
@@ -49,8 +48,3 @@ def render_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)
-
-
-def render_json(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as a JSON array, moments in ISO form."""
-    return json.dumps(list(rows), indent=2, default=lambda value: value.isoformat())

@@ -57,6 +57,32 @@ class Agents:
 
 
 @dataclass(frozen=True, slots=True)
+class ListAgents:
+    """A part of the answer to `agent`."""
+
+    id: str
+    name: str | None
+    type: str | None
+    labels: Any
+    core_version: str | None
+    created: datetime
+    last_queried: datetime | None
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> ListAgents:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=data["id"],
+            name=data["name"],
+            type=data["type"],
+            labels=data["labels"],
+            core_version=data["core_version"],
+            created=parse_datetime(data["created"]),
+            last_queried=optional(data["last_queried"], parse_datetime),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AgentConfig:
     """A part of the answer to `agent_config_by_pk`."""
 
@@ -224,6 +250,38 @@ query agents {
 def agents() -> Request[tuple[Agents, ...]]:
     """Return every agent, the last seen first."""
     return Request("agents", "query", _AGENTS, {}, lambda data: many(data["agent"], Agents.from_wire))
+
+
+_LIST_AGENTS = """\
+query list_agents($name: String, $limit: Int) {
+  agent(
+    where: { name: { _eq: $name } }
+    order_by: [{ last_queried: desc_nulls_last }]
+    limit: $limit
+  ) {
+    id
+    name
+    type
+    labels
+    core_version
+    created
+    last_queried
+  }
+}
+"""
+
+
+def list_agents(
+    *, name: str | None | Unset = UNSET, limit: int | None | Unset = UNSET
+) -> Request[tuple[ListAgents, ...]]:
+    """Return agents for a table, the last seen first."""
+    return Request(
+        "list_agents",
+        "query",
+        _LIST_AGENTS,
+        defined({"name": name, "limit": limit}),
+        lambda data: many(data["agent"], ListAgents.from_wire),
+    )
 
 
 _AGENT_CONFIG = """\

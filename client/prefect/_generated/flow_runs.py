@@ -399,6 +399,78 @@ class FlowRunLine:
 
 
 @dataclass(frozen=True, slots=True)
+class DescribeFlowRunsFlowProject:
+    """`project` of `DescribeFlowRunsFlow`."""
+
+    name: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> DescribeFlowRunsFlowProject:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            name=data["name"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeFlowRunsFlow:
+    """`flow` of `DescribeFlowRuns`."""
+
+    id: str
+    name: str
+    version: int | None
+    project: DescribeFlowRunsFlowProject
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> DescribeFlowRunsFlow:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=data["id"],
+            name=data["name"],
+            version=data["version"],
+            project=DescribeFlowRunsFlowProject.from_wire(data["project"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeFlowRuns:
+    """A part of the answer to `flow_run`."""
+
+    id: str
+    name: str | None
+    created: datetime
+    state: str | None
+    state_message: str | None
+    labels: Any
+    parameters: Any
+    auto_scheduled: bool
+    scheduled_start_time: datetime
+    start_time: datetime | None
+    end_time: datetime | None
+    serialized_state: Any
+    flow: DescribeFlowRunsFlow
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> DescribeFlowRuns:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=data["id"],
+            name=data["name"],
+            created=parse_datetime(data["created"]),
+            state=data["state"],
+            state_message=data["state_message"],
+            labels=data["labels"],
+            parameters=data["parameters"],
+            auto_scheduled=data["auto_scheduled"],
+            scheduled_start_time=parse_datetime(data["scheduled_start_time"]),
+            start_time=optional(data["start_time"], parse_datetime),
+            end_time=optional(data["end_time"], parse_datetime),
+            serialized_state=data["serialized_state"],
+            flow=DescribeFlowRunsFlow.from_wire(data["flow"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SetFlowRunStatesState:
     """`states` of `SetFlowRunStates`."""
 
@@ -845,6 +917,55 @@ def flow_runs_by_name(*, name: str, limit: int | None | Unset = UNSET) -> Reques
         _FLOW_RUNS_BY_NAME,
         defined({"name": name, "limit": limit}),
         lambda data: many(data["flow_run"], FlowRunLine.from_wire),
+    )
+
+
+_DESCRIBE_FLOW_RUNS = """\
+query describe_flow_runs($id: uuid, $name: String, $flow_name: String, $limit: Int) {
+  flow_run(
+    where: { id: { _eq: $id }, name: { _eq: $name }, flow: { name: { _eq: $flow_name } } }
+    order_by: [{ created: desc }]
+    limit: $limit
+  ) {
+    id
+    name
+    created
+    state
+    state_message
+    labels
+    parameters
+    auto_scheduled
+    scheduled_start_time
+    start_time
+    end_time
+    serialized_state
+    flow {
+      id
+      name
+      version
+      project {
+        name
+      }
+    }
+  }
+}
+"""
+
+
+def describe_flow_runs(
+    *,
+    id: str | None | Unset = UNSET,
+    name: str | None | Unset = UNSET,
+    flow_name: str | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+) -> Request[tuple[DescribeFlowRuns, ...]]:
+    """Return flow runs as they are described to people: those of an id, or of a name, the newest first."""
+    return Request(
+        "describe_flow_runs",
+        "query",
+        _DESCRIBE_FLOW_RUNS,
+        defined({"id": id, "name": name, "flow_name": flow_name, "limit": limit}),
+        lambda data: many(data["flow_run"], DescribeFlowRuns.from_wire),
     )
 
 

@@ -162,6 +162,88 @@ class FlowLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowDescriptionProject:
+    """`project` of `FlowDescription`."""
+
+    name: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> FlowDescriptionProject:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            name=data["name"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FlowDescription:
+    """A flow as it is described to people."""
+
+    id: str
+    flow_group_id: str
+    name: str
+    version: int | None
+    created: datetime
+    description: str | None
+    parameters: Any
+    archived: bool
+    storage: Any
+    run_config: Any
+    is_schedule_active: bool
+    schedule: Any
+    core_version: str | None
+    project: FlowDescriptionProject
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> FlowDescription:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=data["id"],
+            flow_group_id=data["flow_group_id"],
+            name=data["name"],
+            version=data["version"],
+            created=parse_datetime(data["created"]),
+            description=data["description"],
+            parameters=data["parameters"],
+            archived=data["archived"],
+            storage=data["storage"],
+            run_config=data["run_config"],
+            is_schedule_active=data["is_schedule_active"],
+            schedule=data["schedule"],
+            core_version=data["core_version"],
+            project=FlowDescriptionProject.from_wire(data["project"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeTasks:
+    """A part of the answer to `task`."""
+
+    name: str | None
+    created: datetime
+    slug: str | None
+    description: str | None
+    type: str | None
+    max_retries: int | None
+    retry_delay: str | None
+    mapped: bool
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> DescribeTasks:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            name=data["name"],
+            created=parse_datetime(data["created"]),
+            slug=data["slug"],
+            description=data["description"],
+            type=data["type"],
+            max_retries=data["max_retries"],
+            retry_delay=data["retry_delay"],
+            mapped=data["mapped"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ListTasksFlow:
     """`flow` of `ListTasks`."""
 
@@ -548,8 +630,8 @@ query list_flows($name: String, $version: Int, $project_name: String, $limit: In
       version: { _eq: $version }
       project: { name: { _eq: $project_name } }
     }
-    order_by: [{ name: asc }, { version: desc }]
-    distinct_on: [name]
+    order_by: [{ name: asc }, { flow_group_id: asc }, { version: desc }]
+    distinct_on: [name, flow_group_id]
     limit: $limit
   ) {
     ...flow_line
@@ -576,7 +658,7 @@ def list_flows(
     project_name: str | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
 ) -> Request[tuple[FlowLine, ...]]:
-    """Return flows for a table: newest version of each name."""
+    """Return flows for a table: newest version of each name in each project."""
     return Request(
         "list_flows",
         "query",
@@ -628,6 +710,82 @@ def list_flow_versions(
         _LIST_FLOW_VERSIONS,
         defined({"name": name, "version": version, "project_name": project_name, "limit": limit}),
         lambda data: many(data["flow"], FlowLine.from_wire),
+    )
+
+
+_DESCRIBE_FLOWS = """\
+query describe_flows($name: String!, $version: Int, $project_name: String) {
+  flow(
+    where: {
+      name: { _eq: $name }
+      version: { _eq: $version }
+      project: { name: { _eq: $project_name } }
+    }
+    order_by: [{ flow_group_id: asc }, { version: desc }]
+    distinct_on: [flow_group_id]
+  ) {
+    ...flow_description
+  }
+}
+
+fragment flow_description on flow {
+  id
+  flow_group_id
+  name
+  version
+  created
+  description
+  parameters
+  archived
+  storage
+  run_config
+  is_schedule_active
+  schedule
+  core_version
+  project {
+    name
+  }
+}
+"""
+
+
+def describe_flows(
+    *, name: str, version: int | None | Unset = UNSET, project_name: str | None | Unset = UNSET
+) -> Request[tuple[FlowDescription, ...]]:
+    """Return what people want to know about the flows of a name, the newest version first."""
+    return Request(
+        "describe_flows",
+        "query",
+        _DESCRIBE_FLOWS,
+        defined({"name": name, "version": version, "project_name": project_name}),
+        lambda data: many(data["flow"], FlowDescription.from_wire),
+    )
+
+
+_DESCRIBE_TASKS = """\
+query describe_tasks($flow_id: uuid!) {
+  task(where: { flow_id: { _eq: $flow_id } }, order_by: [{ slug: asc }]) {
+    name
+    created
+    slug
+    description
+    type
+    max_retries
+    retry_delay
+    mapped
+  }
+}
+"""
+
+
+def describe_tasks(*, flow_id: str) -> Request[tuple[DescribeTasks, ...]]:
+    """Return the tasks of a flow as they are described to people."""
+    return Request(
+        "describe_tasks",
+        "query",
+        _DESCRIBE_TASKS,
+        {"flow_id": flow_id},
+        lambda data: many(data["task"], DescribeTasks.from_wire),
     )
 
 

@@ -10,21 +10,27 @@ if TYPE_CHECKING:
     from prefect._generated.agents import agent_config as agent_config
     from prefect._generated.agents import agents as agents
     from prefect._generated.tenants import api as api
+    from prefect._generated.api_keys import api_keys as api_keys
     from prefect._generated.flows import archive_flow as archive_flow
     from prefect._generated.tenants import auth_info as auth_info
     from prefect._generated.task_runs import cached_task_run_states as cached_task_run_states
     from prefect._generated.flow_runs import cancel_flow_run as cancel_flow_run
     from prefect._generated.agents import claim_flow_runs as claim_flow_runs
+    from prefect._generated.api_keys import create_api_key as create_api_key
     from prefect._generated.flows import create_flow as create_flow
     from prefect._generated.flows import create_flow_from_compressed_string as create_flow_from_compressed_string
     from prefect._generated.flow_runs import create_flow_run as create_flow_run
     from prefect._generated.projects import create_project as create_project
     from prefect._generated.artifacts import create_task_run_artifact as create_task_run_artifact
     from prefect._generated.tenants import create_tenant as create_tenant
+    from prefect._generated.api_keys import delete_api_key as delete_api_key
     from prefect._generated.key_values import delete_key_value as delete_key_value
     from prefect._generated.projects import delete_project as delete_project
     from prefect._generated.artifacts import delete_task_run_artifact as delete_task_run_artifact
     from prefect._generated.limits import delete_task_tag_limit as delete_task_tag_limit
+    from prefect._generated.flow_runs import describe_flow_runs as describe_flow_runs
+    from prefect._generated.flows import describe_flows as describe_flows
+    from prefect._generated.flows import describe_tasks as describe_tasks
     from prefect._generated.agents import extend_flow_run_claims as extend_flow_run_claims
     from prefect._generated.tenants import first_tenant as first_tenant
     from prefect._generated.flows import flow_by_id as flow_by_id
@@ -48,6 +54,7 @@ if TYPE_CHECKING:
     from prefect._generated.task_runs import get_task_run_info as get_task_run_info
     from prefect._generated.tenants import hello as hello
     from prefect._generated.key_values import key_value as key_value
+    from prefect._generated.agents import list_agents as list_agents
     from prefect._generated.flow_runs import list_flow_runs as list_flow_runs
     from prefect._generated.flows import list_flow_versions as list_flow_versions
     from prefect._generated.flows import list_flows as list_flows
@@ -83,21 +90,27 @@ _HOMES: dict[str, str] = {
     "agent_config": "agents",
     "agents": "agents",
     "api": "tenants",
+    "api_keys": "api_keys",
     "archive_flow": "flows",
     "auth_info": "tenants",
     "cached_task_run_states": "task_runs",
     "cancel_flow_run": "flow_runs",
     "claim_flow_runs": "agents",
+    "create_api_key": "api_keys",
     "create_flow": "flows",
     "create_flow_from_compressed_string": "flows",
     "create_flow_run": "flow_runs",
     "create_project": "projects",
     "create_task_run_artifact": "artifacts",
     "create_tenant": "tenants",
+    "delete_api_key": "api_keys",
     "delete_key_value": "key_values",
     "delete_project": "projects",
     "delete_task_run_artifact": "artifacts",
     "delete_task_tag_limit": "limits",
+    "describe_flow_runs": "flow_runs",
+    "describe_flows": "flows",
+    "describe_tasks": "flows",
     "extend_flow_run_claims": "agents",
     "first_tenant": "tenants",
     "flow_by_id": "flows",
@@ -121,6 +134,7 @@ _HOMES: dict[str, str] = {
     "get_task_run_info": "task_runs",
     "hello": "tenants",
     "key_value": "key_values",
+    "list_agents": "agents",
     "list_flow_runs": "flow_runs",
     "list_flow_versions": "flows",
     "list_flows": "flows",

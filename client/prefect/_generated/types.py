@@ -10,25 +10,34 @@ if TYPE_CHECKING:
     from prefect._generated.agents import AgentConfig as AgentConfig
     from prefect._generated.agents import Agents as Agents
     from prefect._generated.tenants import Api as Api
+    from prefect._generated.api_keys import ApiKeys as ApiKeys
     from prefect._generated.flows import ArchiveFlow as ArchiveFlow
     from prefect._generated.tenants import AuthInfo as AuthInfo
     from prefect._generated.task_runs import CachedTaskRunStates as CachedTaskRunStates
     from prefect._generated.flow_runs import CancelFlowRun as CancelFlowRun
     from prefect._generated.agents import ClaimFlowRuns as ClaimFlowRuns
     from prefect._generated.agents import ClaimedRun as ClaimedRun
+    from prefect._generated.api_keys import CreateApiKey as CreateApiKey
     from prefect._generated.flows import CreateFlow as CreateFlow
     from prefect._generated.flows import CreateFlowFromCompressedString as CreateFlowFromCompressedString
     from prefect._generated.flow_runs import CreateFlowRun as CreateFlowRun
     from prefect._generated.projects import CreateProject as CreateProject
     from prefect._generated.artifacts import CreateTaskRunArtifact as CreateTaskRunArtifact
     from prefect._generated.tenants import CreateTenant as CreateTenant
+    from prefect._generated.api_keys import DeleteApiKey as DeleteApiKey
     from prefect._generated.key_values import DeleteKeyValue as DeleteKeyValue
     from prefect._generated.projects import DeleteProject as DeleteProject
     from prefect._generated.artifacts import DeleteTaskRunArtifact as DeleteTaskRunArtifact
     from prefect._generated.limits import DeleteTaskTagLimit as DeleteTaskTagLimit
+    from prefect._generated.flow_runs import DescribeFlowRuns as DescribeFlowRuns
+    from prefect._generated.flow_runs import DescribeFlowRunsFlow as DescribeFlowRunsFlow
+    from prefect._generated.flow_runs import DescribeFlowRunsFlowProject as DescribeFlowRunsFlowProject
+    from prefect._generated.flows import DescribeTasks as DescribeTasks
     from prefect._generated.events import EventPage as EventPage
     from prefect._generated.agents import ExtendFlowRunClaims as ExtendFlowRunClaims
     from prefect._generated.tenants import FirstTenant as FirstTenant
+    from prefect._generated.flows import FlowDescription as FlowDescription
+    from prefect._generated.flows import FlowDescriptionProject as FlowDescriptionProject
     from prefect._generated.flows import FlowGroupOfFlow as FlowGroupOfFlow
     from prefect._generated.flows import FlowLine as FlowLine
     from prefect._generated.flows import FlowLineProject as FlowLineProject
@@ -65,6 +74,7 @@ if TYPE_CHECKING:
     from prefect._generated.agents import GetRunsInQueue as GetRunsInQueue
     from prefect._generated.task_runs import GetTaskRunInfo as GetTaskRunInfo
     from prefect._generated.key_values import KeyValue as KeyValue
+    from prefect._generated.agents import ListAgents as ListAgents
     from prefect._generated.key_values import ListKeys as ListKeys
     from prefect._generated.projects import ListProjects as ListProjects
     from prefect._generated.projects import ListProjectsFlowsAggregate as ListProjectsFlowsAggregate
@@ -105,25 +115,34 @@ _HOMES: dict[str, str] = {
     "AgentConfig": "agents",
     "Agents": "agents",
     "Api": "tenants",
+    "ApiKeys": "api_keys",
     "ArchiveFlow": "flows",
     "AuthInfo": "tenants",
     "CachedTaskRunStates": "task_runs",
     "CancelFlowRun": "flow_runs",
     "ClaimFlowRuns": "agents",
     "ClaimedRun": "agents",
+    "CreateApiKey": "api_keys",
     "CreateFlow": "flows",
     "CreateFlowFromCompressedString": "flows",
     "CreateFlowRun": "flow_runs",
     "CreateProject": "projects",
     "CreateTaskRunArtifact": "artifacts",
     "CreateTenant": "tenants",
+    "DeleteApiKey": "api_keys",
     "DeleteKeyValue": "key_values",
     "DeleteProject": "projects",
     "DeleteTaskRunArtifact": "artifacts",
     "DeleteTaskTagLimit": "limits",
+    "DescribeFlowRuns": "flow_runs",
+    "DescribeFlowRunsFlow": "flow_runs",
+    "DescribeFlowRunsFlowProject": "flow_runs",
+    "DescribeTasks": "flows",
     "EventPage": "events",
     "ExtendFlowRunClaims": "agents",
     "FirstTenant": "tenants",
+    "FlowDescription": "flows",
+    "FlowDescriptionProject": "flows",
     "FlowGroupOfFlow": "flows",
     "FlowLine": "flows",
     "FlowLineProject": "flows",
@@ -160,6 +179,7 @@ _HOMES: dict[str, str] = {
     "GetRunsInQueue": "agents",
     "GetTaskRunInfo": "task_runs",
     "KeyValue": "key_values",
+    "ListAgents": "agents",
     "ListKeys": "key_values",
     "ListProjects": "projects",
     "ListProjectsFlowsAggregate": "projects",

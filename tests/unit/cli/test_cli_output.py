@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flowstead_cli.output.lines import summary_bar
-from flowstead_cli.output.tables import age, render_json, render_table
+from flowstead_cli.output.listings import as_json
+from flowstead_cli.output.tables import age, render_table
 from flowstead_cli.output.tail import Line, PlainScreen, Progress, format_line, ticking
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -46,7 +47,7 @@ def test_an_empty_table_is_its_header():
 
 
 def test_json_rows_have_iso_moments():
-    assert json.loads(render_json([{"at": NOON}])) == [{"at": "2024-05-01T12:00:00+00:00"}]
+    assert json.loads(as_json([{"at": NOON}])) == [{"at": "2024-05-01T12:00:00+00:00"}]
 
 
 def test_the_bar_is_centred():
