@@ -16,14 +16,16 @@ from flowstead_cli.sources import flows_of_module, flows_of_script, select_flow,
 if TYPE_CHECKING:
     from prefect import Flow
 
-__all__ = ["run_locally"]
+__all__ = ["NO_LOGS", "TREE_DATE_FORMAT", "TREE_FORMAT", "run_locally", "tree_logs"]
 
-_NO_LOGS = 100
+NO_LOGS = 100
+TREE_FORMAT = "└── %(asctime)s | %(levelname)-7s | %(message)s"
+TREE_DATE_FORMAT = "%H:%M:%S"
 
 
 class _TreeFormatter(logging.Formatter):
     def __init__(self) -> None:
-        super().__init__("└── %(asctime)s | %(levelname)-7s | %(message)s", "%H:%M:%S")
+        super().__init__(TREE_FORMAT, TREE_DATE_FORMAT)
         self.converter = time.localtime
 
     def format(self, record: logging.LogRecord) -> str:
@@ -32,7 +34,8 @@ class _TreeFormatter(logging.Formatter):
 
 
 @contextmanager
-def _tree_logs(level: int) -> Iterator[None]:
+def tree_logs(level: int) -> Iterator[None]:
+    """Show the library's log lines from `level` on as lines of a tree, inside the block."""
     from prefect.utilities.logging import get_logger
 
     logger = get_logger()
@@ -77,8 +80,8 @@ def run_locally(
         if context:
             item(f"Context: {context}")
     say("Running flow locally...")
-    level = _NO_LOGS if no_logs else logging.getLevelName(log_level or prefect.config.logging.level)
-    with _tree_logs(level), prefect.context(**context):
+    level = NO_LOGS if no_logs else logging.getLevelName(log_level or prefect.config.logging.level)
+    with tree_logs(level), prefect.context(**context):
         try:
             state = flow.run(parameters=parameters, run_on_schedule=on_schedule)
         except Exception as error:

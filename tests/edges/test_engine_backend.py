@@ -316,7 +316,8 @@ def test_execute_reports_what_cannot_be_loaded(create, client, tmp_path, capsys)
     answer = Answer(client, run_id)
     assert answer.run.state == "Failed"
     assert answer.run.state_message.startswith("Failed to load and execute flow run: FlowStorageError(")
-    assert answer.lines == [answer.run.state_message]
+    [line] = answer.lines
+    assert line.startswith(f"{answer.run.state_message}\nTraceback (most recent call last):")
     assert "is no file on this machine" in capsys.readouterr().err
 
 

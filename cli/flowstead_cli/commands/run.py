@@ -86,11 +86,6 @@ def run(options: Options) -> int:
         )
     if options.schedule:
         raise CliError("Error: `--schedule` can only be specified for local flow runs")
-    if options.execute:
-        raise CliError(
-            "Error: `--execute` is not part of this release; start an agent with `prefect agent local start` "
-            "and use `--watch`, or run the file of the flow with `--path`."
-        )
     return _run_through_api(options, inputs)
 
 
@@ -125,6 +120,12 @@ def _run_through_api(options: Options, inputs: Inputs) -> int:
                 _describe(session, flow_run_id)
         except KeyboardInterrupt:
             return _abort_creation(session, created)
+        if options.execute:
+            from flowstead_cli.agentless import execute_here
+
+            return execute_here(
+                session, flow_run_id, log_level=inputs.log_level, no_logs=options.no_logs, quiet=options.quiet
+            )
         if not options.watch:
             return 0
         from flowstead_cli.watching import watch
@@ -142,11 +143,16 @@ def _create(session: "Session", flow: "FlowRecord", options: Options, inputs: In
         config = dict(flow.run_config or {"type": "UniversalRun", "labels": []})
         config["env"] = {**(config.get("env") or {}), "PREFECT__LOGGING__LEVEL": inputs.log_level}
         run_config = config
+    labels = list(options.labels)
+    if options.execute:
+        from flowstead_cli.agentless import agentless_label
+
+        labels.append(agentless_label())
     request = ops.create_flow_run(
         flow_id=flow.id,
         parameters=inputs.parameters,
         context=inputs.context,
-        labels=list(options.labels) or UNSET,
+        labels=labels or UNSET,
         flow_run_name=UNSET if options.run_name is None else options.run_name,
         run_config=run_config,
         # A request that is sent again must not make a second run.
@@ -234,7 +240,9 @@ def main(
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="Create at most one run with this key.")
     ] = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Not part of this release.", hidden=True)] = False,
+    execute: Annotated[
+        bool, typer.Option("--execute", help="Execute the run here, in this terminal, without an agent.")
+    ] = False,
     schedule: Annotated[bool, typer.Option("--schedule", "-s", help="Local runs: follow the flow's schedule.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the id of the run.")] = False,
     no_logs: Annotated[bool, typer.Option("--no-logs", help="Do not show log lines.")] = False,

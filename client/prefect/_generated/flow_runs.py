@@ -544,6 +544,58 @@ class UpdateFlowRunHeartbeat:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class FlowRunTimingFlow:
+    """`flow` of `FlowRunTiming`."""
+
+    run_config: Any
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunTimingFlow:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            run_config=data["run_config"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunTimingTaskRun:
+    """`task_runs` of `FlowRunTiming`."""
+
+    state_start_time: datetime | None
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunTimingTaskRun:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            state_start_time=optional(data["state_start_time"], parse_datetime),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunTiming:
+    """A part of the answer to `flow_run_by_pk`."""
+
+    flow_id: str
+    run_config: Any
+    scheduled_start_time: datetime
+    serialized_state: Any
+    flow: FlowRunTimingFlow
+    task_runs: tuple[FlowRunTimingTaskRun, ...]
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> FlowRunTiming:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            flow_id=data["flow_id"],
+            run_config=data["run_config"],
+            scheduled_start_time=parse_datetime(data["scheduled_start_time"]),
+            serialized_state=data["serialized_state"],
+            flow=FlowRunTimingFlow.from_wire(data["flow"]),
+            task_runs=many(data["task_runs"], FlowRunTimingTaskRun.from_wire),
+        )
+
+
 _CREATE_FLOW_RUN = """\
 mutation create_flow_run($input: create_flow_run_input!) {
   create_flow_run(input: $input) {
@@ -1054,4 +1106,40 @@ def update_flow_run_heartbeat(*, flow_run_id: str | Unset = UNSET) -> Request[Up
         lambda data: UpdateFlowRunHeartbeat.from_wire(
             required(data["update_flow_run_heartbeat"], "update_flow_run_heartbeat")
         ),
+    )
+
+
+_FLOW_RUN_TIMING = """\
+query flow_run_timing($id: uuid!) {
+  flow_run_by_pk(id: $id) {
+    flow_id
+    run_config
+    scheduled_start_time
+    serialized_state
+    flow {
+      run_config
+    }
+    task_runs(
+      where: {
+        state: { _in: ["Retrying", "Scheduled", "AwaitingRetry", "Paused", "Queued"] }
+        state_start_time: { _is_null: false }
+      }
+      order_by: [{ state_start_time: asc }]
+      limit: 1
+    ) {
+      state_start_time
+    }
+  }
+}
+"""
+
+
+def flow_run_timing(*, id: str) -> Request[FlowRunTiming | None]:
+    """Return what decides when a run that has no agent is executed: its state, and its next task run that waits for a moment."""
+    return Request(
+        "flow_run_timing",
+        "query",
+        _FLOW_RUN_TIMING,
+        {"id": id},
+        lambda data: optional(data["flow_run_by_pk"], FlowRunTiming.from_wire),
     )

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from prefect._generated.flow_runs import flow_run_settings as flow_run_settings
     from prefect._generated.flow_runs import flow_run_state as flow_run_state
     from prefect._generated.flow_runs import flow_run_storage as flow_run_storage
+    from prefect._generated.flow_runs import flow_run_timing as flow_run_timing
     from prefect._generated.flow_runs import flow_run_view as flow_run_view
     from prefect._generated.flow_runs import flow_runs_by_name as flow_runs_by_name
     from prefect._generated.flows import flows_by_group_id as flows_by_group_id
@@ -124,6 +125,7 @@ _HOMES: dict[str, str] = {
     "flow_run_settings": "flow_runs",
     "flow_run_state": "flow_runs",
     "flow_run_storage": "flow_runs",
+    "flow_run_timing": "flow_runs",
     "flow_run_view": "flow_runs",
     "flow_runs_by_name": "flow_runs",
     "flows_by_group_id": "flows",

@@ -70,6 +70,9 @@ if TYPE_CHECKING:
     from prefect._generated.flow_runs import FlowRunState as FlowRunState
     from prefect._generated.flow_runs import FlowRunStorage as FlowRunStorage
     from prefect._generated.flow_runs import FlowRunStorageFlow as FlowRunStorageFlow
+    from prefect._generated.flow_runs import FlowRunTiming as FlowRunTiming
+    from prefect._generated.flow_runs import FlowRunTimingFlow as FlowRunTimingFlow
+    from prefect._generated.flow_runs import FlowRunTimingTaskRun as FlowRunTimingTaskRun
     from prefect._generated.task_runs import GetOrCreateTaskRunInfo as GetOrCreateTaskRunInfo
     from prefect._generated.agents import GetRunsInQueue as GetRunsInQueue
     from prefect._generated.task_runs import GetTaskRunInfo as GetTaskRunInfo
@@ -175,6 +178,9 @@ _HOMES: dict[str, str] = {
     "FlowRunState": "flow_runs",
     "FlowRunStorage": "flow_runs",
     "FlowRunStorageFlow": "flow_runs",
+    "FlowRunTiming": "flow_runs",
+    "FlowRunTimingFlow": "flow_runs",
+    "FlowRunTimingTaskRun": "flow_runs",
     "GetOrCreateTaskRunInfo": "task_runs",
     "GetRunsInQueue": "agents",
     "GetTaskRunInfo": "task_runs",

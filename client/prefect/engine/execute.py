@@ -31,7 +31,7 @@ from prefect.utilities.secrets import Secret
 if TYPE_CHECKING:
     from prefect.core.flow import Flow
 
-__all__ = ["execute_flow_run"]
+__all__ = ["execute_flow_run", "load_flow"]
 
 # What nearly every flow needs.  Whoever forks processes to execute runs imports this module once, before them.
 for _module in (
@@ -59,6 +59,10 @@ _CLOUD_RUNNER = "prefect.engine.cloud.CloudFlowRunner"
 _FLUSH_SECONDS = 30.0
 
 
+class _Terminated(SystemExit):
+    """The process was told to end: that says nothing about the run, which another process may take on."""
+
+
 def execute_flow_run() -> int:
     """Execute the flow run that `prefect.context.flow_run_id` names; returns the exit code of the process.
 
@@ -78,7 +82,7 @@ def execute_flow_run() -> int:
         return 1
     with _signals_raise(), prefect_context(flow_run_id=flow_run_id, running_with_backend=True):
         try:
-            flow = _load(found.flow.name, found.flow.storage)
+            flow = load_flow(found.flow.name, found.flow.storage)
             runner = _runner_class()(flow=flow)
             if isinstance(runner, CloudFlowRunner):
                 runner.expect_info(info)
@@ -87,6 +91,12 @@ def execute_flow_run() -> int:
             traceback.print_exc()
             _report_failure(client, flow_run_id, error)
             return 1
+        except _Terminated:
+            raise
+        except SystemExit as error:
+            # Code of the flow ended the process; without a word, the run would seem to go on.
+            _report_failure(client, flow_run_id, error)
+            raise
         except VersionLockMismatchSignal as refusal:
             print(f"This process may no longer act for flow run {flow_run_id}: {refusal}")  # noqa: T201 - as above
             return 1
@@ -115,7 +125,8 @@ def _runner_class() -> Any:
     return resolve_class(_CLOUD_RUNNER if configured == _LOCAL_RUNNER else configured, _CLOUD_RUNNER)
 
 
-def _load(flow_name: str, description: Any) -> "Flow":
+def load_flow(flow_name: str, description: Any) -> "Flow":
+    """Load the flow of this name from its storage; raises `ValueError` without one, and what the storage raises."""
     if not description:
         raise ValueError(f"The flow {flow_name!r} was registered without a storage to load it from.")
     storage = storage_from_dict(description)
@@ -131,15 +142,16 @@ def _load(flow_name: str, description: Any) -> "Flow":
     return flow
 
 
-def _report_failure(client: "Client", flow_run_id: str, error: Exception) -> None:
+def _report_failure(client: "Client", flow_run_id: str, error: BaseException) -> None:
     message = f"Failed to load and execute flow run: {error!r}"
+    trace = "".join(traceback.format_exception(error)).rstrip()
     line = {
         "flow_run_id": flow_run_id,
         "task_run_id": None,
         "timestamp": datetime.now(UTC).isoformat(),
         "name": "execute flow-run",
         "level": "ERROR",
-        "message": message,
+        "message": f"{message}\n{trace}",
     }
     for report in (
         lambda: client.set_flow_run_state(flow_run_id, state=Failed(message)),
@@ -159,7 +171,7 @@ def _signals_raise() -> Iterator[None]:
         return
 
     def terminate(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+        raise _Terminated(128 + number)
 
     previous = {
         signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -113,7 +113,7 @@ def _attach(logger: logging.Logger) -> None:
         logger.removeHandler(handler)
     stream = logging.StreamHandler(sys.stdout)
     stream.setFormatter(_formatter())
-    for handler in (stream, CloudHandler()):
+    for handler in (stream, CloudHandler()) if config.logging.get("to_stdout", True) else (CloudHandler(),):
         # Marks our own handlers, which are replaced when settings change; those of users are not.
         vars(handler)["_of_prefect"] = True
         logger.addHandler(handler)

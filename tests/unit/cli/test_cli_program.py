@@ -77,7 +77,6 @@ def test_the_version_is_one_line(prefect):
         (["run", "--project", "x"], "Missing required option `--name`."),
         (["run", "--name", "x", "--param", "a={"], "Failed to parse JSON for parameter 'a' with value"),
         (["run", "--name", "x", "--schedule"], "Error: `--schedule` can only be specified for local flow runs"),
-        (["run", "--name", "x", "--execute"], "Error: `--execute` is not part of this release"),
         (["run", "--path", "nope.py"], "File does not exist: '"),
         (["register", "-p", "x.py"], "Error: Missing required option '--project'"),
         (["register", "--project", "x", "-p", "nope"], "Path 'nope' doesn't exist"),
