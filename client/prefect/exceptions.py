@@ -13,6 +13,7 @@ __all__ = [
     "PrefectException",
     "PrefectSignal",
     "TaskTimeoutSignal",
+    "UnpicklableError",
     "VersionLockMismatchSignal",
 ]
 
@@ -38,6 +39,10 @@ class AuthorizationError(ClientError):
 
 class FlowStorageError(PrefectException):
     """A flow could not be written to, found in or loaded from its storage."""
+
+
+class UnpicklableError(PrefectException, TypeError):
+    """Something was to go to another process, or came from one, that cannot be pickled."""
 
 
 class PrefectSignal(BaseException):

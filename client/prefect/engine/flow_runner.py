@@ -112,9 +112,7 @@ class FlowRunner(Runner):
             self.logger.info("Flow is not in a Running state.")
             raise ENDRUN(state)
         with flow_pass.executor.start():
-            flow_pass.submit_tasks()
-            wanted = self.flow.terminal_tasks() | self.flow.reference_tasks() | return_tasks
-            states = flow_pass.collect(wanted)
+            states = flow_pass.run(self.flow.terminal_tasks() | self.flow.reference_tasks() | return_tasks)
         return self.determine_final_state(state, states, return_tasks)
 
     # -- the run -----------------------------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ Pure functions over states; the flow runner submits them to executors, so they w
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from prefect.engine.state import Mapped, State
+from prefect.engine.result import NoResult
+from prefect.engine.state import Failed, Mapped, State
 from prefect.utilities.logging import get_logger
 
-__all__ = ["attach_children", "element_state", "flatten_children", "flatten_state"]
+__all__ = ["attach_children", "element_of", "flatten_children", "flatten_state", "without_children"]
 
 
 def _with_value(state: State, value: Any) -> State:
@@ -19,11 +20,31 @@ def _with_value(state: State, value: Any) -> State:
     return new
 
 
-def element_state(state: State, index: int) -> State:
-    """Return a copy of a successful state whose value is the element at `index`; other states as they are."""
-    if not state.is_successful() or state.is_skipped() or state.result is None:
-        return state
-    return _with_value(state, state.result[index])
+def element_of(state: State) -> Callable[[int], State]:
+    """Return a function from an index to a copy of the state with that element as its value.
+
+    A state without elements is returned as it is; an element that cannot be taken makes a Failed state.
+    """
+    value = state.result
+    if not state.is_successful() or state.is_skipped() or value is None:
+        return lambda index: state
+
+    def element(index: int) -> State:
+        try:
+            return _with_value(state, value[index])
+        except Exception as error:
+            return Failed(f"Element {index} of the value to map over could not be taken: {error!r}", result=error)
+
+    return element
+
+
+def without_children(state: Mapped) -> Mapped:
+    """Return a copy of a Mapped state that knows the number of its children only."""
+    new = copy.copy(state)
+    new._n_map_states = state.n_map_states  # noqa: SLF001 - states and engine are one part
+    new.map_states = []
+    new._result = NoResult  # noqa: SLF001 - as above
+    return new
 
 
 def flatten_state(state: State) -> State:

@@ -1,0 +1,243 @@
+"""`LocalDaskExecutor`: dask's own schedulers for threads or processes of this machine.
+
+Submitting only notes what is to be done; `wait` runs what its futures need, once.  An interrupted wait interrupts the
+tasks that run, and is raised again.
+"""
+
+import contextlib
+import ctypes
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.pool import ThreadPool
+from typing import Any
+
+from prefect.executors.base import Executor
+from prefect.executors.deferred import Call, Raised, put_in, take_out
+from prefect.utilities.extras import import_extra
+
+__all__ = ["LocalDaskExecutor"]
+
+_SCHEDULERS = {
+    "threads": "threads",
+    "threading": "threads",
+    "processes": "processes",
+    "multiprocessing": "processes",
+    "sync": "sync",
+    "synchronous": "sync",
+    "single-threaded": "sync",
+}
+# How long interrupted tasks have for what they do on their way out.
+_GRACE_SECONDS = 5.0
+
+
+class _Node:
+    """A call that was submitted; it keeps what it needs alive until it has a value."""
+
+    __slots__ = ("call", "done", "future", "key", "needs", "value")
+
+    def __init__(self, key: str, call: Call, needs: "list[_Node]") -> None:
+        self.key = key
+        self.call: Call | None = call
+        self.needs = needs
+        self.done = False
+        self.value: Any = None
+        self.future: weakref.ref[_Future] | None = None
+
+
+class _Future:
+    """What `submit` returns; a value that nobody holds a future of is not kept."""
+
+    __slots__ = ("__weakref__", "node")
+
+    def __init__(self, node: _Node) -> None:
+        self.node = node
+        node.future = weakref.ref(self)
+
+
+class LocalDaskExecutor(Executor):
+    """Runs tasks by a scheduler of dask: `threads`, `processes` or `sync`, in any case.
+
+    Keyword arguments go to dask's configuration; `num_workers` is the number of threads or processes (default: one per
+    CPU).  Raises `ValueError` for an unknown scheduler, and `ImportError` on starting without the extra `dask`.
+    """
+
+    def __init__(self, scheduler: str = "threads", **kwargs: Any) -> None:
+        if not isinstance(scheduler, str) or scheduler.lower() not in _SCHEDULERS:
+            raise ValueError(f"Unknown scheduler {scheduler!r}")
+        self.scheduler = _SCHEDULERS[scheduler.lower()]
+        self.dask_config = kwargs
+        self._pool: Any = None
+        self._active = _ActiveThreads()
+        self._numbers = itertools.count()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"scheduler": self.scheduler, "dask_config": self.dask_config}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["scheduler"], **state["dask_config"])  # type: ignore[misc]  # what is running is not pickled
+
+    @contextlib.contextmanager
+    def start(self) -> Iterator[Any]:
+        """Hold a pool of threads or processes while the block runs."""
+        dask = import_extra("dask", "dask", type(self).__name__)
+        system = import_extra("dask.system", "dask", type(self).__name__)
+        with dask.config.set(self.dask_config):
+            workers = dask.config.get("num_workers", None) or system.CPU_COUNT
+            self._pool = self._make_pool(workers)
+            try:
+                yield self
+            except (KeyboardInterrupt, SystemExit):
+                self._interrupt()
+                raise
+            finally:
+                self._close()
+
+    def _make_pool(self, workers: int) -> Any:
+        if self.scheduler == "threads":
+            # Its threads are daemons: a task that cannot be interrupted does not keep the process from ending.
+            return ThreadPool(workers)
+        if self.scheduler == "processes":
+            multiprocessing = import_extra("dask.multiprocessing", "dask", type(self).__name__)
+            return ProcessPoolExecutor(
+                workers,
+                mp_context=multiprocessing.get_context(),
+                initializer=multiprocessing.initialize_worker_process,
+            )
+        return None
+
+    def _close(self) -> None:
+        pool, self._pool = self._pool, None
+        if isinstance(pool, ThreadPool):
+            pool.terminate()
+        elif pool is not None:
+            pool.shutdown(cancel_futures=True)
+
+    def _interrupt(self) -> None:
+        self.logger.info("Attempting to interrupt and cancel all running tasks...")
+        if isinstance(self._pool, ThreadPool):
+            self._active.interrupt()
+            self._active.wait_until_left(_GRACE_SECONDS)
+        elif self._pool is not None:
+            # Python 3.14 has a method for this; until then the processes are found in an attribute.
+            for process in list((getattr(self._pool, "_processes", None) or {}).values()):
+                process.terminate()
+
+    def submit(
+        self, fn: Callable[..., Any], *args: Any, extra_context: dict[str, Any] | None = None, **kwargs: Any
+    ) -> Any:
+        """Return a future of `fn(*args, **kwargs)`, which runs when it is waited for."""
+        name = (extra_context or {}).get("task_name") or getattr(fn, "__name__", type(fn).__name__)
+        arguments, futures = take_out((args, kwargs), _is_future)
+        call = Call(name, fn, arguments)
+        return _Future(_Node(f"{name}-{next(self._numbers)}", call, [future.node for future in futures]))
+
+    def wait(self, futures: Any) -> Any:
+        """Run what the futures need; returns the same structure with their values, raises what a call raised."""
+        structure, found = take_out(futures, _is_future)
+        waiting = {future.node.key: future.node for future in found if not future.node.done}
+        if waiting:
+            self._run(list(waiting.values()))
+        values = [future.node.value for future in found]
+        for value in values:
+            if isinstance(value, Raised):
+                raise value.error
+        return put_in(structure, values) if found else structure
+
+    def _run(self, nodes: list[_Node]) -> None:
+        graph: dict[str, Any] = {}
+        kept: dict[str, _Node] = {}
+        pending = list(nodes)
+        while pending:
+            node = pending.pop()
+            if node.key in graph:
+                continue
+            needed = [need for need in node.needs if not need.done]
+            known = {number: need.value for number, need in enumerate(node.needs) if need.done}
+            assert node.call is not None
+            active = self._active if self.scheduler == "threads" else None
+            graph[node.key] = (_Step(node.call, known, active), [need.key for need in needed])
+            if node.future is not None and node.future() is not None:
+                kept[node.key] = node
+            pending.extend(needed)
+        for node, value in zip(kept.values(), self._get(graph, list(kept)), strict=True):
+            node.value, node.done, node.call, node.needs = value, True, None, []
+
+    def _get(self, graph: dict[str, Any], keys: list[str]) -> Any:
+        name = type(self).__name__
+        if self.scheduler == "sync":
+            return import_extra("dask.local", "dask", name).get_sync(graph, keys)
+        if self.scheduler == "threads":
+            return import_extra("dask.threaded", "dask", name).get(graph, keys, pool=self._pool)
+        # Tasks are long: none shall wait in a batch while another process has nothing to do.
+        chunksize = self.dask_config.get("chunksize", 1)
+        get = import_extra("dask.multiprocessing", "dask", name).get
+        return get(graph, keys, pool=self._pool, optimize_graph=False, chunksize=chunksize)
+
+
+def _is_future(value: Any) -> bool:
+    return type(value) is _Future
+
+
+class _Step:
+    """One task of a dask graph: a call that knows some of its values already."""
+
+    __slots__ = ("active", "call", "known")
+
+    def __init__(self, call: Call, known: dict[int, Any], active: "_ActiveThreads | None") -> None:
+        self.call = call
+        self.known = known
+        self.active = active
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_Step, (self.call, self.known, None))
+
+    def __call__(self, values: list[Any]) -> Any:
+        if self.known:
+            rest = iter(values)
+            total = len(values) + len(self.known)
+            values = [self.known[number] if number in self.known else next(rest) for number in range(total)]
+        for value in values:
+            if isinstance(value, Raised):
+                return value
+        try:
+            if self.active is None:
+                return self.call(values)
+            with self.active.entered():
+                return self.call(values)
+        except (KeyboardInterrupt, SystemExit) as error:
+            return Raised(error)
+
+
+class _ActiveThreads:
+    """The threads that run a task right now, and the only ones that may be interrupted."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._idents: set[int] = set()
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Count the calling thread among the active ones while the block runs."""
+        ident = threading.get_ident()
+        with self._changed:
+            self._idents.add(ident)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._idents.discard(ident)
+                self._changed.notify_all()
+
+    def interrupt(self) -> None:
+        """Raise `KeyboardInterrupt` in every active thread, as soon as each runs Python code again."""
+        with self._changed:
+            for ident in self._idents:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(KeyboardInterrupt))
+
+    def wait_until_left(self, seconds: float) -> None:
+        """Return when no thread is active any more, at the latest after some seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._idents, timeout=seconds)

@@ -1,0 +1,32 @@
+"""Executors of every kind, and journals that their tasks write to."""
+
+import distributed
+import pytest
+from journal import Journal
+
+from prefect.executors import DaskExecutor, LocalDaskExecutor, LocalExecutor
+
+
+@pytest.fixture(scope="session")
+def dask_cluster():
+    """A Dask cluster of two processes for all tests of the session."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=2, dashboard_address=None, worker_dashboard_address=None, silence_logs=50
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["local", "threads", "dask"])
+def executor(request):
+    """Every kind of executor in turn."""
+    if request.param == "local":
+        return LocalExecutor()
+    if request.param == "threads":
+        return LocalDaskExecutor("threads", num_workers=4)
+    return DaskExecutor(request.getfixturevalue("dask_cluster").scheduler_address)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """A list to which tasks of any executor can append."""
+    return Journal(tmp_path / "journal")
