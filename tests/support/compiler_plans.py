@@ -29,7 +29,8 @@ insert into flow_run (tenant_id, flow_id, name, state, version, state_timestamp,
         now() - i * interval '1 minute', now() - i * interval '1 minute', now() - i * interval '1 minute', l.id
     from flow f join label_set l using (tenant_id), generate_series(1, 120) i;
 insert into task_run (tenant_id, flow_run_id, task_id, state, version, state_timestamp, serialized_state, cache_key)
-    select r.tenant_id, r.id, t.id, 'Success', 2, now(), '{}', 'key ' || r.name
+    select r.tenant_id, r.id, t.id, case when t.slug = 't-1' then (array['Success', 'Cached', 'Failed'])[
+            1 + extract(minute from r.created)::integer % 3] else 'Success' end, 2, r.created, '{}', 'key ' || r.name
     from flow_run r join task t on t.flow_id = r.flow_id;
 insert into flow_run_state (tenant_id, flow_run_id, state, serialized_state)
     select tenant_id, id, 'Success', '{}' from flow_run, generate_series(1, 3);

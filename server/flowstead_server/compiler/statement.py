@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from flowstead_server.compiler.catalog import CATALOG, Column, Function, Relationship, Scalar, Table
-from flowstead_server.compiler.conditions import column_sql, conditions, joined
+from flowstead_server.compiler.conditions import column_sql, conditions, joined, narrowed
 from flowstead_server.compiler.context import Context, Cut
 from flowstead_server.compiler.errors import CompileError
 from flowstead_server.compiler.jsontext import CUT_MARK, JsonObject, array_of, json_of_any, literal
@@ -179,6 +179,7 @@ def _source_of(
     context: Context, table: Table, row: _Row, given: Mapping[str, Any], outer: _Tie | None, limit: str | None
 ) -> str:
     """FROM … of the rows that a field's arguments select; `outer` ties them to the row that they belong to."""
+    table = narrowed(table, given.get("where"))
     found = [] if outer is None else joined(outer.relationship, outer.row.alias, row.alias)
     found += conditions(context, table, row.alias, given.get("where"))
     keys = sort_keys(context, table, row.alias, given.get("order_by"))

@@ -65,6 +65,10 @@ CREATE FUNCTION public.is_finished_state(name text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (name = ANY (ARRAY['Finished'::text, 'Looped'::text, 'Success'::text, 'Cached'::text, 'Mapped'::text, 'Skipped'::text, 'Failed'::text, 'TimedOut'::text, 'TriggerFailed'::text, 'ValidationFailed'::text, 'Cancelled'::text]));
 
+CREATE FUNCTION public.is_marked_state(name text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (name = ANY (ARRAY['Cached'::text, 'Failed'::text, 'TimedOut'::text, 'TriggerFailed'::text, 'ValidationFailed'::text]));
+
 CREATE FUNCTION public.is_scheduled_state(name text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (name = ANY (ARRAY['Scheduled'::text, 'Paused'::text, 'Resume'::text, 'Retrying'::text, 'Queued'::text]));
@@ -463,6 +467,16 @@ CREATE TABLE public.task_run (
     state_result jsonb,
     state_start_time timestamp with time zone,
     serialized_state jsonb,
+    marked_state text GENERATED ALWAYS AS (
+CASE
+    WHEN public.is_marked_state(state) THEN state
+    ELSE NULL::text
+END) STORED,
+    marked_time timestamp with time zone GENERATED ALWAYS AS (
+CASE
+    WHEN public.is_marked_state(state) THEN state_timestamp
+    ELSE NULL::timestamp with time zone
+END) STORED,
     CONSTRAINT task_run_check CHECK ((((version = 0) = (state IS NULL)) AND (version >= 0))),
     CONSTRAINT task_run_check1 CHECK ((((state IS NULL) = (serialized_state IS NULL)) AND ((state IS NULL) = (state_timestamp IS NULL)))),
     CONSTRAINT task_run_map_index_check CHECK ((map_index >= '-1'::integer)),
@@ -710,7 +724,7 @@ CREATE INDEX task_run_artifact_task_run_idx ON public.task_run_artifact USING bt
 
 CREATE INDEX task_run_artifact_tenant_idx ON public.task_run_artifact USING btree (tenant_id);
 
-CREATE INDEX task_run_cache_key_idx ON public.task_run USING hash (cache_key) WHERE (cache_key IS NOT NULL);
+CREATE INDEX task_run_cache_key_idx ON public.task_run USING btree (hashtextextended(cache_key, (0)::bigint), marked_state, marked_time) WHERE (cache_key IS NOT NULL);
 
 CREATE INDEX task_run_due_flow_run_idx ON public.task_run_due USING btree (flow_run_id, start_time);
 
@@ -718,7 +732,9 @@ CREATE INDEX task_run_state_events_idx ON public.task_run_state USING btree (flo
 
 CREATE INDEX task_run_state_task_run_idx ON public.task_run_state USING btree (task_run_id);
 
-CREATE INDEX task_run_task_idx ON public.task_run USING btree (task_id);
+CREATE INDEX task_run_task_marked_idx ON public.task_run USING btree (task_id, marked_state, marked_time);
+
+CREATE INDEX task_run_tenant_marked_idx ON public.task_run USING btree (tenant_id, marked_state, marked_time) WHERE (marked_state IS NOT NULL);
 
 CREATE INDEX task_tenant_created_idx ON public.task USING btree (tenant_id, created);
 

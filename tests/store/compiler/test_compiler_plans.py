@@ -51,11 +51,6 @@ SHAPES: dict[str, tuple[str, str]] = {
             { id task { slug } } }""",
         "flow_run",
     ),
-    "cached": (
-        """{ task_run(where: {state: {_eq: "Cached"}, state_timestamp: {_gte: "2020-01-01"},
-            cache_key: {_eq: "key run 7p15"}}, order_by: {state_timestamp: desc}, limit: 100) { serialized_state } }""",
-        "",
-    ),
     "newest runs": (
         """{ flow_run(where: {flow: {_and: {name: {_eq: null}, project: {name: {_eq: null}}}}}, limit: 10,
             order_by: {created: desc}) { flow { name } id created state name start_time } }""",
@@ -114,6 +109,52 @@ async def test_the_newest_runs_in_a_state_come_from_the_index_in_order(many: asy
     assert "Seq Scan" not in plan
 
 
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [
+        (
+            '{state: {_eq: "Cached"}, state_timestamp: {_gte: "2020-01-01"}, cache_key: {_eq: "key run 7p15"}}',
+            "task_run_cache_key_idx",
+        ),
+        (
+            '{state: {_eq: "Cached"}, state_timestamp: {_gte: "2020-01-01"}, task_id: {_eq: $id}}',
+            "task_run_task_marked_idx",
+        ),
+        ('{state: {_eq: "Failed"}}', "task_run_tenant_marked_idx"),
+        ('{_and: [{state: {_in: ["Failed"]}}, {name: {_is_null: true}}]}', "task_run_tenant_marked_idx"),
+    ],
+)
+async def test_the_newest_cached_and_failed_task_runs_come_from_an_index_in_order(
+    many: asyncpg.Connection, where: str, index: str
+) -> None:
+    """Q30 (§2.1), and what people ask for who look for failures. No row is read that is not answered."""
+    head = "query($id: uuid!) " if "$id" in where else ""
+    text = f"{head}{{ task_run(where: {where}, order_by: {{state_timestamp: desc}}, limit: 5) {{ serialized_state }} }}"
+    plan = await plan_of(many, text, **({"id": await _id(many, "task")} if head else {}))
+    assert f"Backward using {index}" in plan
+    assert "Sort" not in plan
+    assert "Seq Scan" not in plan
+
+
+async def test_failed_task_runs_are_counted_in_the_index(many: asyncpg.Connection) -> None:
+    plan = await plan_of(many, '{ task_run_aggregate(where: {state: {_eq: "Failed"}}) { aggregate { count } } }')
+    assert "task_run_tenant_marked_idx" in plan
+    plan = await plan_of(many, '{ flow_run(where: {task_runs: {state: {_eq: "TimedOut"}}}) { id } }')
+    assert "task_run_tenant_marked_idx" in plan
+
+
+async def test_marks_are_not_read_for_rows_that_may_lack_them(many: asyncpg.Connection) -> None:
+    for where in (
+        '{_not: {state: {_eq: "Failed"}}}',
+        '{_or: [{state: {_eq: "Failed"}}, {map_index: {_eq: 1}}]}',
+        '{state: {_in: ["Failed", "Running"]}}',
+        '{state: {_neq: "Failed"}}',
+        "{}",
+    ):
+        plan = await plan_of(many, f"{{ task_run(where: {where}, order_by: {{state_timestamp: asc}}) {{ id }} }}")
+        assert "marked" not in plan
+
+
 async def test_runs_in_a_rare_state_are_found_by_it(many: asyncpg.Connection) -> None:
     for state in ('{_eq: "Cancelling"}', '{_in: ["Submitted", "Cancelling"]}'):
         for plan in (
@@ -126,7 +167,8 @@ async def test_runs_in_a_rare_state_are_found_by_it(many: asyncpg.Connection) ->
 async def test_ids_and_keys_use_the_partial_indexes(many: asyncpg.Connection) -> None:
     plan = await plan_of(many, '{ flow_run(where: {idempotency_key: {_eq: "k"}, flow: {name: {_eq: "p11"}}}) { id } }')
     assert not walked_whole(plan), plan
-    plan = await plan_of(many, '{ task_run(where: {cache_key: {_eq: "key run 7p15"}}) { id } }')
-    assert "task_run_cache_key_idx" in plan
+    for keys in ('{_eq: "key run 7p15"}', '{_in: ["key run 7p15", "no such key"]}'):
+        plan = await plan_of(many, f"{{ task_run(where: {{cache_key: {keys}}}) {{ id }} }}")
+        assert "task_run_cache_key_idx" in plan
     plan = await plan_of(many, f'{{ flow_run(where: {{agent_id: {{_eq: "{UUID(int=1)}"}}}}) {{ id }} }}')
     assert "flow_run_agent_idx" in plan

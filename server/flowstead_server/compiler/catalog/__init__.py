@@ -13,12 +13,13 @@ from flowstead_server.compiler.catalog.model import (
     CatalogError,
     Column,
     Function,
+    Marks,
     Relationship,
     Scalar,
     Table,
 )
 
-__all__ = ["CATALOG", "Catalog", "CatalogError", "Column", "Function", "Relationship", "Scalar", "Table"]
+__all__ = ["CATALOG", "Catalog", "CatalogError", "Column", "Function", "Marks", "Relationship", "Scalar", "Table"]
 
 CATALOG = Catalog(
     MappingProxyType(

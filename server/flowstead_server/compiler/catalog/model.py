@@ -7,7 +7,7 @@ unknown table or column) raises `CatalogError` when it is assembled, never while
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, unique
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,8 @@ class Column:
     """One column of a table.
 
     `expression` is SQL for a computed column, with `{row}` where the alias of the table's row goes and `{tenant}`
-    where the caller's tenant goes; without it the column is stored under its own name.
+    where the caller's tenant goes; without it the column is stored under its own name. `is_hashed`: a text that may be
+    too long for an index, which holds its hash instead.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Column:
     nullable: bool = True
     expression: str | None = None
     depends_on: tuple[str, ...] = ()
+    is_hashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,19 @@ class Relationship:
 
 
 @dataclass(frozen=True, slots=True)
+class Marks:
+    """Rows whose `column` has one of `values` keep copies of columns, which are null in all other rows.
+
+    Indexes hold the copies: an index on `column` itself would have to be written whenever it changes. `copies` has the
+    name of each copied column, `column` among them, and that of its copy.
+    """
+
+    column: str
+    values: frozenset[str]
+    copies: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """One table of the query API. `tenant_column` is the column that the caller's tenant is compared with.
 
@@ -110,6 +125,16 @@ class Table:
     primary_key: tuple[str, ...] = ("id",)
     tenant_column: str = "tenant_id"
     relation: str | None = None
+    marks: Marks | None = None
+
+    def of_marked_rows(self) -> Table:
+        """The same table, with columns read from their copies; right for marked rows only."""
+        if self.marks is None:
+            return self
+        copied = {
+            name: replace(self.columns[name], expression=f"{{row}}.{copy}") for name, copy in self.marks.copies.items()
+        }
+        return replace(self, columns=MappingProxyType({**self.columns, **copied}), marks=None)
 
     @property
     def ordered_columns(self) -> list[Column]:
@@ -165,6 +190,8 @@ class Catalog:
         object.__setattr__(self, "array_targets", targets)
 
     def _check(self, table: Table) -> None:
+        if table.marks is not None and not table.columns.keys() >= {table.marks.column, *table.marks.copies}:
+            raise CatalogError(f"{table.name} marks rows by unknown columns")
         for relationship in table.relationships.values():
             target = self.tables.get(relationship.target)
             where = f"{table.name}.{relationship.name}"
@@ -183,6 +210,7 @@ def table(
     columns: Iterable[Column],
     relationships: Iterable[Relationship] = (),
     tenant_column: str = "tenant_id",
+    marks: Marks | None = None,
 ) -> Table:
     """Build a table from its parts, keeping the order in which they are written."""
     return Table(
@@ -191,6 +219,7 @@ def table(
         columns=MappingProxyType({column.name: column for column in columns}),
         relationships=MappingProxyType({relationship.name: relationship for relationship in relationships}),
         tenant_column=tenant_column,
+        marks=marks,
     )
 
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from flowstead_server.compiler.catalog.model import Column, Scalar, identified, logs_of, table, to_many, to_one
+from flowstead_server.compiler.catalog.model import (
+    Column,
+    Marks,
+    Scalar,
+    identified,
+    logs_of,
+    table,
+    to_many,
+    to_one,
+)
+from flowstead_server.domain.states import FAILED_NAMES
 
 
 def _current_state(noun: str) -> list[Column]:
@@ -94,7 +104,7 @@ TASK_RUN = table(
             nullable=False,
         ),
         Column("name", Scalar.STRING, "The task run's name; null: it has none of its own."),
-        Column("cache_key", Scalar.STRING, "Task runs with the same key share cached results."),
+        Column("cache_key", Scalar.STRING, "Task runs with the same key share cached results.", is_hashed=True),
         Column("version", Scalar.INT, "Counts the states of the task run.", nullable=False),
         Column("heartbeat", Scalar.TIMESTAMPTZ, "When the task run was last heard of."),
         *_current_state("task run"),
@@ -106,6 +116,11 @@ TASK_RUN = table(
         to_many("states", "task_run_state", "task_run_id", "States that the task run has had."),
         logs_of("task run", "task_run_id"),
     ],
+    marks=Marks(
+        "state",
+        FAILED_NAMES | {"Cached"},
+        {"state": "marked_state", "state_timestamp": "marked_time"},
+    ),
 )
 
 TASK_RUN_STATE = table(
