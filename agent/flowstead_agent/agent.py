@@ -106,6 +106,7 @@ class Agent:
                 self._api,
                 self._wake,
                 subscribed,
+                self._deployments,
                 self._outage,
                 self._logger,
                 lead_seconds=settings.prefetch_seconds / 2,

@@ -28,7 +28,7 @@ from prefect.client.request import Request
 from prefect.client.session import AsyncSession
 from prefect.exceptions import AuthorizationError, ClientError, ObjectNotFoundError, VersionLockMismatchSignal
 
-__all__ = ["FINISHED_STATES", "AgentApi", "Claims", "Hint", "LogLine"]
+__all__ = ["FINISHED_STATES", "AgentApi", "Claims", "Extended", "Hint", "LogLine"]
 
 R = TypeVar("R")
 
@@ -58,6 +58,18 @@ class Hint:
 
     waiting: int
     next_start_time: datetime | None
+    cancelling: Sequence[str]
+    """ids of runs that this agent has started and that are to be stopped"""
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """What the API says about claims, as ids of runs."""
+
+    lost: set[str]
+    """not this agent's any more"""
+    cancelling: set[str]
+    """still this agent's, and to be stopped"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +140,15 @@ class AgentApi:
             next_start_time=answer.next_start_time,
         )
 
-    async def extend(self, runs: Sequence[ClaimedRun], lease_seconds: int) -> set[str]:
-        """Keep claims for `lease_seconds` from now; returns the ids of the runs whose claim is lost."""
+    async def extend(self, runs: Sequence[ClaimedRun], lease_seconds: int) -> Extended:
+        """Keep claims for `lease_seconds` from now."""
         request = ops.extend_flow_run_claims(
             agent_id=self._known_id(),
             claims=[inputs.FlowRunClaimInput(flow_run_id=run.flow_run_id, claim_token=run.claim_token) for run in runs],
             lease_seconds=lease_seconds,
         )
-        return set((await self._send(request)).lost)
+        answer = await self._send(request)
+        return Extended(set(answer.lost), set(answer.cancelling))
 
     async def set_state(self, run: ClaimedRun, state: str, message: str, **members: Any) -> None:
         """Set a claimed run's state by its type name; `members` are further members of its JSON."""
@@ -166,7 +179,7 @@ class AgentApi:
         """Yield what the API says about the queue, the first time at once; raises `ApiError` when the stream breaks."""
         with _translated():
             async for hint in self._session.subscribe(ops.runs_ready(labels=self._labels, tenant_id=self._tenant_id)):
-                yield Hint(hint.waiting, hint.next_start_time)
+                yield Hint(hint.waiting, hint.next_start_time, hint.cancelling)
 
     async def close(self) -> None:
         """Close the connections."""

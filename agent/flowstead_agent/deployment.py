@@ -2,7 +2,8 @@
 
 Nothing that goes wrong with one run leaves this module: a run that cannot be started becomes Failed with the reason,
 also in its log; so does one whose process dies before the run is finished.  A claim that was lost is dropped without
-a trace in the run, and its process is ended, because another one executes the run by now.
+a trace in the run, and its process is ended, because another one executes the run by now.  A run that is to be
+cancelled is ended with everything that it has started, and its log gets a receipt of that.
 """
 
 import asyncio
@@ -72,6 +73,7 @@ class Deployment:
         """called when the run no longer takes one of the places for launches"""
         self._around = surroundings
         self._lost = asyncio.Event()
+        self._cancelled = asyncio.Event()
 
     async def go(self) -> None:
         """Go all the way.  May be cancelled while the run waits for its start, and again once it is launched."""
@@ -83,7 +85,7 @@ class Deployment:
                 if launched is None:
                     return
                 # Short runs free their place by ending; for others a while tells that the start is over.
-                await self._ended_within(launched, self._around.settings.settle_seconds)
+                await self._settled(launched)
             self.phase = Phase.RUNNING
             self.on_room()
             ended = await self._follow(launched)
@@ -99,6 +101,10 @@ class Deployment:
         """Note that the claim is not this agent's any more."""
         self.is_lost = True
         self._lost.set()
+
+    def cancel(self) -> None:
+        """End the run's process, if it lives, because the run is to be cancelled."""
+        self._cancelled.set()
 
     async def hand_back(self) -> None:
         """Put the run back into the queue.  Failing that, the API takes it back when the claim runs out."""
@@ -157,18 +163,43 @@ class Deployment:
         around.logger.info("Completed deployment of flow run %s", run.flow_run_id)
         return launched
 
+    async def _settled(self, launched: Launched) -> None:
+        """Return when the start is over: after a while, or because something has happened to the run."""
+        events = [asyncio.ensure_future(one) for one in (launched.ended, self._lost.wait(), self._cancelled.wait())]
+        try:
+            await asyncio.wait(
+                events, timeout=self._around.settings.settle_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for event in events:
+                event.cancel()
+
     async def _follow(self, launched: Launched) -> Ended:
-        """Return how the process ended; end it if the claim is lost."""
+        """Return how the process ended; end it if the claim is lost or the run is to be cancelled."""
         ended = asyncio.ensure_future(launched.ended)
         lost = asyncio.ensure_future(self._lost.wait())
+        cancelled = asyncio.ensure_future(self._cancelled.wait())
         try:
-            await asyncio.wait([ended, lost], return_when=asyncio.FIRST_COMPLETED)
-            if not ended.done():
+            await asyncio.wait([ended, lost, cancelled], return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done() and cancelled.done() and not lost.done():
+                await self._end_cancelled(launched)
+            elif not ended.done():
                 await self._end_lost(launched)
             return await ended
         finally:
-            ended.cancel()
-            lost.cancel()
+            for event in (ended, lost, cancelled):
+                event.cancel()
+
+    async def _end_cancelled(self, launched: Launched) -> None:
+        around, run = self._around, self.run
+        around.logger.info("Flow run %s is to be cancelled; ending its process.", run.flow_run_id)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        # Once begun it goes through, also when the agent is told to end meanwhile.
+        what = await asyncio.shield(asyncio.ensure_future(launched.terminate(around.settings.grace_seconds)))
+        seconds = loop.time() - began
+        receipt = f"Cancelled by agent '{around.settings.name}', which ended {what}, after {seconds:.1f} seconds."
+        around.log.write(run, "INFO", receipt)
 
     async def _end_lost(self, launched: Launched) -> None:
         around, run = self._around, self.run

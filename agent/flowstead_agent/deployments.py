@@ -46,7 +46,10 @@ class Deployments:
         now = datetime.now(UTC)
         starting = [item for item in self._deployments.values() if item.phase < Phase.RUNNING]
         due = sum(1 for item in starting if item.run.start_time <= now)
-        return min(self._settings.launch_slots - due, self._settings.max_waiting - len(starting))
+        room = min(self._settings.launch_slots - due, self._settings.max_waiting - len(starting))
+        if self._settings.max_concurrent is not None:
+            room = min(room, self._settings.max_concurrent - len(self._deployments))
+        return room
 
     def take(self, run: ClaimedRun, until: float) -> None:
         """Start the way of a claimed run; the claim holds until the loop's time `until`, unless it is extended."""
@@ -75,6 +78,13 @@ class Deployments:
                 deployment.lose()
             else:
                 deployment.claimed_until = until
+
+    def cancel(self, flow_run_ids: Iterable[str]) -> None:
+        """Stop the processes of those of these runs that this agent holds; told more than once, it does so once."""
+        wanted = set(flow_run_ids)
+        for deployment in self._deployments.values():
+            if deployment.run.flow_run_id in wanted:
+                deployment.cancel()
 
     async def drain(self) -> None:
         """Return when no run waits for its start or is being launched."""

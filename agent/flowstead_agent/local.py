@@ -41,6 +41,9 @@ class LocalAgent:
     - no_cloud_logs: true keeps the logs of flow runs from the API; None decides by `cloud.send_flow_run_logs`
     - import_paths: directories added to the import path of flow runs
     - show_flow_logs: print the output of flow runs to standard output
+    - max_concurrent: how many flow runs may be claimed or running at the same time; None for as many as come. A flow
+      that waits for its child runs takes a place while it waits
+    - grace_seconds: seconds between SIGTERM and SIGKILL for the processes of a run that is cancelled
     - hostname_label: add the name of this machine to the labels, as `Local` storage does with its flows
     """
 
@@ -56,6 +59,8 @@ class LocalAgent:
         import_paths: Iterable[str] | None = None,
         show_flow_logs: bool = False,
         hostname_label: bool = True,
+        max_concurrent: int | None = None,
+        grace_seconds: float | None = None,
     ) -> None:
         self.name = name or config.cloud.agent.get("name") or "agent"
         self.labels = _labels(labels or config.cloud.agent.get("labels") or [], hostname_label)
@@ -66,6 +71,9 @@ class LocalAgent:
         self.log_to_cloud = bool(config.cloud.send_flow_run_logs) if no_cloud_logs is None else not no_cloud_logs
         self.import_paths = list(import_paths or [])
         self.show_flow_logs = show_flow_logs
+        self.max_concurrent = _checked_limit(max_concurrent or config.cloud.agent.get("max_concurrent") or None)
+        grace = config.cloud.agent.get("grace_seconds", 10.0) if grace_seconds is None else grace_seconds
+        self.grace_seconds = max(0.0, float(grace))
         self.access = _access()
         try:
             self.logger = agent_logger(self.name, str(config.cloud.agent.get("level") or "INFO"), config.logging.format)
@@ -94,6 +102,8 @@ class LocalAgent:
             labels=self.labels,
             agent_config_id=self.agent_config_id,
             max_polls=self.max_polls,
+            max_concurrent=self.max_concurrent,
+            grace_seconds=self.grace_seconds,
         )
         launcher = LocalLauncher(
             LocalLauncherSettings(
@@ -150,6 +160,12 @@ class LocalAgent:
 
 def _labels(labels: Iterable[str], with_host: bool) -> list[str]:
     return with_hostname_label(labels, hostname_label()) if with_host else checked_labels(labels)
+
+
+def _checked_limit(limit: int | None) -> int | None:
+    if limit is not None and limit < 1:
+        raise AgentError(f"An agent runs at least 1 flow run at a time, but max_concurrent is {limit}.")
+    return limit
 
 
 def _access() -> ApiAccess:

@@ -22,6 +22,8 @@ class AgentSettings:
     agent_config_id: str | None = None
     max_polls: int | None = None
     """rounds of asking for work before the agent ends; None for ever"""
+    max_concurrent: int | None = None
+    """how many runs may be claimed or running at the same time; None for as many as come"""
     launch_slots: int = field(default_factory=_launch_slots)
     """how many runs may be starting at the same time; running ones are not counted"""
     settle_seconds: float = 0.5

@@ -4,12 +4,13 @@ import os
 import signal
 import socket
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
-from agent_world import Process, World, alive
+from agent_world import DEADLINE, Process, World, alive
 from postgres_fixtures import _new_database
 
 HELLO = """
@@ -45,6 +46,33 @@ WAITING = """
 
     with Flow("waiting") as flow:
         wait(Parameter("path"))
+"""
+
+# Starts a process that has left the session and takes no notice of SIGTERM, and one that has not, and then sleeps.
+SLEEPING = """
+    import subprocess
+    import sys
+    import time
+    from pathlib import Path
+
+    from prefect import Flow, Parameter, task
+
+    STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(3600)"
+
+    @task
+    def sleep(path, stubborn):
+        child = subprocess.Popen(["sleep", "3600"])
+        pids = [child.pid]
+        if stubborn:
+            other = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, start_new_session=True)
+            other.stdout.readline()
+            pids.append(other.pid)
+        Path(path + ".part").write_text(" ".join(map(str, pids)))
+        Path(path + ".part").rename(path)
+        time.sleep(3600)
+
+    with Flow("sleeping") as flow:
+        sleep(Parameter("path"), Parameter("stubborn", default=False))
 """
 
 
@@ -327,3 +355,60 @@ def test_a_run_may_act_on_other_runs(world, agents, hello):
     run = world.wait_for_state(world.create_run(flow_id, parameters={"run_id": other}))
     assert run["state"] == "Success", run
     assert world.run(other)["state_message"] == "said by another run"
+
+
+@pytest.fixture(scope="module")
+def sleeping(world):
+    return world.register(SLEEPING, "sleeping")
+
+
+def cancel(world, flow_run_id):
+    query = "mutation($id: UUID!) { cancel_flow_run(input: {flow_run_id: $id}) { state } }"
+    return world.graphql(query, id=flow_run_id)["cancel_flow_run"]["state"]
+
+
+def until(condition):
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def pids_of(path):
+    """The processes that the flow has started, when it has started them."""
+    until(path.exists)
+    return [int(pid) for pid in path.read_text().split()]
+
+
+def test_a_sleeping_run_is_cancelled_with_all_its_processes(world, agents, sleeping, tmp_path):
+    """cli-and-agents.md §19.1.3, but at once: the agent hears of it and gives a receipt."""
+    agent = agents()
+    flow_run_id = world.create_run(sleeping, parameters={"path": str(tmp_path / "pids")})
+    pids = pids_of(tmp_path / "pids")
+    own = int(world.wait_for_log(flow_run_id, "Submitted for execution: PID: ")["message"].rsplit(" ", 1)[1])
+    began = time.monotonic()
+    assert cancel(world, flow_run_id) == "Cancelling"
+    run = world.wait_for_state(flow_run_id, {"Cancelled"})
+    until(lambda: not any(map(alive, [own, *pids])))
+    assert time.monotonic() - began < 3
+    receipt = world.wait_for_log(flow_run_id, "Cancelled by agent")
+    where = f"PID {own} on {socket.gethostname()}"
+    assert f"ended {where} and 1 more of its processes by SIGTERM, after" in receipt["message"]
+    assert receipt["level"] == "INFO"
+    assert run["state_message"] == "Flow run is cancelled"
+    # the agent goes on
+    other = world.create_run(sleeping, parameters={"path": str(tmp_path / "more")})
+    pids_of(tmp_path / "more")
+    cancel(world, other)
+    world.wait_for_state(other, {"Cancelled"})
+    assert agent.popen.poll() is None
+
+
+def test_processes_that_do_not_want_to_end_are_killed(world, agents, sleeping, tmp_path):
+    agents(PREFECT__CLOUD__AGENT__GRACE_SECONDS="0.5")
+    flow_run_id = world.create_run(sleeping, parameters={"path": str(tmp_path / "pids"), "stubborn": True})
+    pids = pids_of(tmp_path / "pids")
+    cancel(world, flow_run_id)
+    world.wait_for_state(flow_run_id, {"Cancelled"})
+    until(lambda: not any(map(alive, pids)))
+    assert "and by SIGKILL for 1 that went on" in world.wait_for_log(flow_run_id, "Cancelled by agent")["message"]

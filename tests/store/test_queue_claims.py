@@ -200,12 +200,13 @@ async def test_leases_can_be_extended_and_lost(database: Database) -> None:
     request = ExtendFlowRunClaims(agent_id, list(claims.items()), 600)
     extended = await extend_flow_run_claims(database, seeded.caller, request)
     assert set(extended.lost) == {finished, cancelled, fenced, reclaimed}
+    assert extended.cancelling == []
     expires = await database.fetch_value("select queue_time from flow_run where id = $1", waiting)
     assert expires == extended.lease_expires
     assert soon(590) < expires < soon(610)
     assert await database.fetch_value("select queue_time from flow_run where id = $1", running) is None
     assert await extend_flow_run_claims(database, seeded.caller, ExtendFlowRunClaims(agent_id, [])) == ExtendedClaims(
-        None, []
+        None, [], []
     )
     stranger_ = await stranger(database)
     with pytest.raises(NotFoundError):
@@ -420,3 +421,22 @@ async def test_claim_walks_waiting_runs_only(database: Database) -> None:
     assert {scan["Index Name"] for scan in scans} == {"flow_run_queue_idx", "flow_run_pkey"}
     seen = sum(scan["Actual Rows"] * scan["Actual Loops"] + scan.get("Rows Removed by Filter", 0) for scan in scans)
     assert seen < 300
+
+
+async def test_an_agent_is_told_which_of_its_runs_to_stop(database: Database) -> None:
+    """By the hint of its subscription and by the answer to its extension; another agent is not."""
+    seeded = await seed(database)
+    agent_id, other = await seeded.agent(), await seeded.agent()
+    stopped, kept = await seeded.run(), await seeded.run()
+    claims = {run.id: run.claim_token for run in (await claim(seeded, agent_id, limit=10)).flow_runs}
+    for run in (stopped, kept):
+        await set_flow(seeded, run, "Running", replace(seeded.caller, claim_token=claims[run]))
+    assert await cancel_flow_run(database, seeded.caller, stopped) == "Cancelling"
+    extended = await extend_flow_run_claims(
+        database, seeded.caller, ExtendFlowRunClaims(agent_id, list(claims.items()))
+    )
+    assert (extended.lost, extended.cancelling) == ([], [stopped])
+    ready = await runs_ready(database, replace(seeded.caller, agent_id=agent_id), [])
+    assert ready.cancelling == [stopped]
+    assert (await runs_ready(database, replace(seeded.caller, agent_id=other), [])).cancelling == []
+    assert (await runs_ready(database, seeded.caller, [])).cancelling == []

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ from flowstead_agent.errors import (
     UnsupportedRunConfigError,
     UnsupportedStorageError,
 )
+from flowstead_agent.launchers.family import Family
 from flowstead_agent.launchers.fork_client import ForkServerClient
 from flowstead_agent.launchers.output import OutputFile
 from flowstead_agent.launchers.protocol import ClaimedRun, Ended, Launched
@@ -79,16 +81,27 @@ class LocalProcess:
         """Return how the process ended, when it has."""
         return asyncio.shield(self._ended)
 
-    async def terminate(self, grace_seconds: float) -> None:
-        """End the process group by SIGTERM, and by SIGKILL after `grace_seconds`."""
+    async def terminate(self, grace_seconds: float) -> str:
+        """End the process and all that it has started by SIGTERM, and what is left after `grace_seconds` by SIGKILL."""
+        where = f"PID {self.pid} on {socket.gethostname()}"
         if self._ended.done():
-            return
+            return f"nothing: {where} had ended by itself"
+        family = await asyncio.to_thread(Family.of, self.pid)
+        deadline = asyncio.get_running_loop().time() + grace_seconds
         await self._send(signal.SIGTERM)
+        family.terminate_strays()
+        forced = False
         try:
             await asyncio.wait_for(asyncio.shield(self._ended), grace_seconds)
         except TimeoutError:
+            forced = True
             await self._send(signal.SIGKILL)
             await asyncio.shield(self._ended)
+        left = max(0.0, deadline - asyncio.get_running_loop().time())
+        killed = await asyncio.to_thread(family.end, left) + forced
+        others = f" and {family.size} more of its processes" if family.size else ""
+        how = f"SIGTERM, and by SIGKILL for {killed} that went on" if killed else "SIGTERM"
+        return f"{where}{others} by {how}"
 
 
 class LocalLauncher:

@@ -55,8 +55,11 @@ class Launched(Protocol):
         """How it ended; may be awaited by several tasks, at any time, and cancelled without effect on the run."""
         ...
 
-    async def terminate(self, grace_seconds: float) -> None:
-        """End it: politely, and by force after `grace_seconds`.  Returns when it has ended."""
+    async def terminate(self, grace_seconds: float) -> str:
+        """End it with all that it has started: politely, and by force after `grace_seconds`.
+
+        Returns when it has ended, with what was ended and how: the middle of a sentence for the run's log.
+        """
         ...
 
 

@@ -1,4 +1,7 @@
-"""Extends the claims of the runs that wait for their start or whose process lives, and hears which ones are lost."""
+"""Extends the claims of the runs that wait for their start or whose process lives.
+
+The answer says which claims are lost, and which runs are to be stopped, in case no subscription says so sooner.
+"""
 
 import asyncio
 
@@ -20,11 +23,12 @@ async def keep_alive(api: AgentApi, deployments: Deployments, outage: Outage, le
         if held:
             asked_at = asyncio.get_running_loop().time()
             try:
-                lost = await api.extend(held, lease_seconds)
+                answer = await api.extend(held, lease_seconds)
             except ApiError as error:
                 outage.failed(error)
                 pause = _RETRY_SECONDS
             else:
                 outage.succeeded()
-                deployments.extended(held, lost, until=asked_at + lease_seconds)
+                deployments.extended(held, answer.lost, until=asked_at + lease_seconds)
+                deployments.cancel(answer.cancelling)
         await asyncio.sleep(pause)

@@ -1,4 +1,4 @@
-"""The subscription `runs_ready`: the API says when there may be work.
+"""The subscription `runs_ready`: the API says when there may be work, and which runs are to be stopped.
 
 A stream that breaks is opened again, with growing pauses.  An API that accepts no websockets is said once and asked
 again rarely; polling does the work meanwhile.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from flowstead_agent.api import AgentApi
+from flowstead_agent.deployments import Deployments
 from flowstead_agent.errors import ApiError, NoSubscriptionsError
 from flowstead_agent.loops.wake import WakeUp
 from flowstead_agent.outage import Backoff, Outage
@@ -30,12 +31,13 @@ async def subscribe(
     api: AgentApi,
     wake: WakeUp,
     subscribed: Subscribed,
+    deployments: Deployments,
     outage: Outage,
     logger: logging.Logger,
     *,
     lead_seconds: float,
 ) -> None:
-    """Wake the consumer whenever the API has work or will have some in `lead_seconds`; for ever."""
+    """Wake the consumer whenever the API has work or will have some in `lead_seconds`, and stop runs; for ever."""
     backoff = Backoff()
     told = False
     while True:
@@ -44,6 +46,7 @@ async def subscribe(
                 outage.succeeded()
                 backoff.reset()
                 subscribed.now = True
+                deployments.cancel(hint.cancelling)
                 if hint.waiting:
                     wake.now()
                 elif hint.next_start_time is not None:

@@ -39,6 +39,7 @@ class LocalOptions:
     import_paths: tuple[str, ...] = ()
     show_flow_logs: bool = False
     hostname_label: bool = True
+    max_concurrent: int | None = None
 
 
 def parse_environment(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -109,6 +110,7 @@ def run(options: LocalOptions) -> int:
             import_paths=list(options.import_paths) or None,
             show_flow_logs=options.show_flow_logs,
             hostname_label=options.hostname_label,
+            max_concurrent=options.max_concurrent,
         )
         agent.start()
     except AgentError as error:
@@ -149,6 +151,9 @@ def start(
     hostname_label: Annotated[
         bool, typer.Option("--hostname-label/--no-hostname-label", help="Add the name of this machine as a label.")
     ] = True,
+    max_concurrent: Annotated[
+        int | None, typer.Option(min=1, help="Run at most so many flow runs at a time. [default: as many as come]")
+    ] = None,
 ) -> int:
     """Start an agent that runs flow runs as processes of this machine, until Ctrl-C."""
     return run(
@@ -167,5 +172,6 @@ def start(
             import_paths=tuple(import_path or ()),
             show_flow_logs=show_flow_logs,
             hostname_label=hostname_label,
+            max_concurrent=max_concurrent,
         )
     )

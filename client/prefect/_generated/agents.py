@@ -170,6 +170,7 @@ class ExtendFlowRunClaims:
 
     lease_expires: datetime | None
     lost: tuple[str, ...]
+    cancelling: tuple[str, ...]
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> ExtendFlowRunClaims:
@@ -177,6 +178,7 @@ class ExtendFlowRunClaims:
         return cls(
             lease_expires=optional(data["lease_expires"], parse_datetime),
             lost=tuple(required(data["lost"], "ExtendFlowRunClaims.lost")),
+            cancelling=tuple(required(data["cancelling"], "ExtendFlowRunClaims.cancelling")),
         )
 
 
@@ -186,6 +188,7 @@ class RunsReady:
 
     waiting: int
     next_start_time: datetime | None
+    cancelling: tuple[str, ...]
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> RunsReady:
@@ -193,6 +196,7 @@ class RunsReady:
         return cls(
             waiting=data["waiting"],
             next_start_time=optional(data["next_start_time"], parse_datetime),
+            cancelling=tuple(data["cancelling"]),
         )
 
 
@@ -390,6 +394,7 @@ mutation extend_flow_run_claims($input: extend_flow_run_claims_input!) {
   extend_flow_run_claims(input: $input) {
     lease_expires
     lost
+    cancelling
   }
 }
 """
@@ -416,6 +421,7 @@ subscription runs_ready($labels: [String!], $tenant_id: UUID) {
   runs_ready(labels: $labels, tenant_id: $tenant_id) {
     waiting
     next_start_time
+    cancelling
   }
 }
 """

@@ -170,6 +170,9 @@ class ExtendFlowRunClaimsPayload:
     lost: list[UUID] | None = strawberry.field(
         description="Flow runs whose claim is no longer held: taken over, finished or cancelled."
     )
+    cancelling: list[UUID] | None = strawberry.field(
+        description="Flow runs whose claim is still held and that are to be stopped."
+    )
 
 
 @strawberry.type(name="key_value_id_payload", description="The id of a key-value pair.")

@@ -87,6 +87,8 @@ def _is_long_over(page: EventPage) -> bool:
 async def follow_queue(context: RequestContext, labels: Sequence[str]) -> AsyncGenerator[RunsReady, None]:
     """Yield what waits for an agent: at once, after each hint about runs that it may take, and when one becomes due.
 
+    Also what it is to stop, whenever there is more of that.
+
     Raises:
         BadInputError: a label cannot be one.
         ApiUnavailableError: the database is away and the stream has not begun.
@@ -120,7 +122,11 @@ async def follow_queue(context: RequestContext, labels: Sequence[str]) -> AsyncG
 
 
 def _tells_more(before: RunsReady, now: RunsReady) -> bool:
-    return now.waiting > before.waiting or now.next_start_time != before.next_start_time
+    return (
+        now.waiting > before.waiting
+        or now.next_start_time != before.next_start_time
+        or not set(now.cancelling) <= set(before.cancelling)
+    )
 
 
 def _seconds_until(moment: datetime | None) -> float:

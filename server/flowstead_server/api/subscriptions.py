@@ -28,6 +28,9 @@ class RunsReadyHint:
     next_start_time: datetime | None = strawberry.field(
         description="Earliest start of a matching run that is not due yet; null if none is known."
     )
+    cancelling: list[UUID] = strawberry.field(
+        description="Flow runs that the calling agent has started and that are to be stopped."
+    )
 
 
 _CHANGE = declare("flow_run_change", "A flow run as it is now. What is not here is a query by its id away.")
@@ -112,7 +115,9 @@ class Subscription:
             raise BadInputError("No tenant found.")
         async with aclosing(follow_queue(info.context, labels or ())) as hints:
             async for ready in hints:
-                yield RunsReadyHint(waiting=ready.waiting, next_start_time=ready.next_start_time)
+                yield RunsReadyHint(
+                    waiting=ready.waiting, next_start_time=ready.next_start_time, cancelling=ready.cancelling
+                )
 
     @subscription(
         description=(

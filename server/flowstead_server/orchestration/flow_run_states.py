@@ -89,7 +89,8 @@ class FlowRunWriter:
                     continue
                 answers[index] = row.version
                 changed.add(row.id)
-                if row.waits:
+                # Whoever looks at the queue also hears which of its runs are to be stopped.
+                if row.waits or change.state == "Cancelling":
                     queues.setdefault(row.tenant_id, set()).add(row.label_set_id)
             lost_rounds = 0 if len(answers) > answered else lost_rounds + 1
         if changed:

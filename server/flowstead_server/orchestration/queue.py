@@ -79,10 +79,11 @@ class ExtendFlowRunClaims:
 
 @dataclass(frozen=True, slots=True)
 class ExtendedClaims:
-    """When the leases end now (null if none holds), and the runs whose claim has ended."""
+    """When the leases end now (null if none holds), the runs whose claim has ended, and those to be stopped."""
 
     lease_expires: datetime | None
     lost: list[UUID]
+    cancelling: list[UUID]
 
 
 async def get_runs_in_queue(database: Database, caller: Caller, request: GetRunsInQueue) -> list[UUID]:
@@ -149,12 +150,16 @@ async def extend_flow_run_claims(database: Database, caller: Caller, request: Ex
         raise NotFoundError(f"Agent {request.agent_id} is not registered; register it first.")
     held = await store.extend_claims(database, caller.tenant_id, request.claims, lease)
     lost = [run_id for run_id, _ in request.claims if run_id not in held]
-    return ExtendedClaims(min(held.values(), default=None), lost)
+    return ExtendedClaims(
+        min((claim.lease_expires for claim in held.values()), default=None),
+        lost,
+        [run_id for run_id, claim in held.items() if claim.cancelling],
+    )
 
 
 async def runs_ready(database: Database, caller: Caller, labels: Sequence[str] | None) -> RunsReady:
-    """Say what waits for an agent with these labels. Raises BadInputError."""
-    return await store.ready(database, caller.tenant_id, normalized(labels or ()))
+    """Say what waits for an agent with these labels, and what the calling agent is to stop. Raises BadInputError."""
+    return await store.ready(database, caller.tenant_id, caller.agent_id, normalized(labels or ()))
 
 
 def _lease(seconds: int | None) -> int:

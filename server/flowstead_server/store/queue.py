@@ -68,11 +68,23 @@ class PolledRun:
 
 @dataclass(frozen=True, slots=True)
 class RunsReady:
-    """What waits for certain labels: how many runs now (counted up to 100), and when the next one is due."""
+    """What waits for certain labels: how many runs now (counted up to 100), and when the next one is due.
+
+    `cancelling`: runs that the agent has started and that are to be stopped.
+    """
 
     waiting: int
     next_start_time: datetime | None
     label_set_ids: list[int]
+    cancelling: list[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldClaim:
+    """A claim that still holds. `cancelling`: its run is to be stopped."""
+
+    lease_expires: datetime
+    cancelling: bool
 
 
 async def claim(
@@ -102,11 +114,11 @@ async def claim(
 
 async def extend_claims(
     executor: Executor, tenant_id: UUID, claims: Sequence[tuple[UUID, UUID]], lease_seconds: int
-) -> dict[UUID, datetime]:
-    """Extend claims (run id, token); returns when the lease of each that still holds ends."""
+) -> dict[UUID, HeldClaim]:
+    """Extend claims (run id, token); returns those that still hold, by run."""
     asked = [{"id": run_id, "claim_token": token} for run_id, token in claims]
     rows = await executor.fetch(_SQL["extend_claims"], tenant_id, json_text(asked), timedelta(seconds=lease_seconds))
-    return {row["id"]: row["lease_expires"] for row in rows}
+    return {row["id"]: HeldClaim(row["lease_expires"], row["cancelling"]) for row in rows}
 
 
 async def poll(
@@ -117,8 +129,8 @@ async def poll(
     return [PolledRun(row["id"], row["lease_ended"]) for row in rows]
 
 
-async def ready(executor: Executor, tenant_id: UUID, labels: Sequence[str]) -> RunsReady:
+async def ready(executor: Executor, tenant_id: UUID, agent_id: UUID | None, labels: Sequence[str]) -> RunsReady:
     """Say what waits for an agent with these labels."""
-    row = await executor.fetch_row(_SQL["ready"], tenant_id, list(labels))
+    row = await executor.fetch_row(_SQL["ready"], tenant_id, list(labels), agent_id)
     assert row is not None
-    return RunsReady(row["waiting"], row["next_start_time"], row["label_set_ids"])
+    return RunsReady(row["waiting"], row["next_start_time"], row["label_set_ids"], row["cancelling"])

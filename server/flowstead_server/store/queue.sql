@@ -125,7 +125,7 @@ with input as materialized (
     select * from jsonb_to_recordset($2::jsonb) as i (id uuid, claim_token uuid)
 ),
 held as materialized (
-    select r.id
+    select r.id, r.state = 'Cancelling' as cancelling
     from input i
     join flow_run r on r.id = i.id and r.tenant_id = $1 and r.claim_token = i.claim_token
     where r.state in ('Submitted', 'Running', 'Cancelling')
@@ -138,7 +138,7 @@ extended as (
         and r.state = 'Submitted' and r.queue_time is not null
     returning r.id
 )
-select id, now() + $3::interval as lease_expires, (select count(*) from extended) as extended from held;
+select id, cancelling, now() + $3::interval as lease_expires, (select count(*) from extended) as extended from held;
 
 -- For agents that poll: what is returned is kept from others for 15 seconds after its start, if the agent is known.
 -- $1 tenant, $2 agent (may be null), $3 labels, $4 start up to
@@ -195,7 +195,8 @@ leased as (
 )
 select id, state = 'Submitted' as lease_ended from picked order by queue_time, id;
 
--- How much waits for an agent with these labels: now (counted up to 100), and when the next is due.
+-- How much waits for an agent with these labels: now (counted up to 100), and when the next is due; and which of the
+-- runs that the agent ($3, may be null) has started are to be stopped.
 -- name: ready
 with sets as materialized (
     select id
@@ -226,4 +227,9 @@ select
             limit 1
         ) later
     ) as next_start_time,
-    (select coalesce(array_agg(id), '{}') from sets) as label_set_ids;
+    (select coalesce(array_agg(id), '{}') from sets) as label_set_ids,
+    (
+        select coalesce(array_agg(r.id), '{}')
+        from flow_run r
+        where r.tenant_id = $1 and r.state = 'Cancelling' and r.agent_id = $3::uuid
+    ) as cancelling;

@@ -219,6 +219,11 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
                 raise ENDRUN(state) from None
             if not watcher.cancelled:
                 raise
+        except SystemExit:
+            # SIGTERM: from the agent when the run is to be cancelled, else from somebody who ends processes.
+            watcher.check()
+            if not watcher.cancelled:
+                raise
         else:
             watcher.check()
         if watcher.cancelled:

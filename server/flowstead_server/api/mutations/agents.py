@@ -82,7 +82,9 @@ class AgentMutations:
             lease_seconds=input_.lease_seconds,
         )
         extended = await queue.extend_flow_run_claims(info.context.database, info.context.caller, request)
-        return ExtendFlowRunClaimsPayload(lease_expires=extended.lease_expires, lost=extended.lost)
+        return ExtendFlowRunClaimsPayload(
+            lease_expires=extended.lease_expires, lost=extended.lost, cancelling=extended.cancelling
+        )
 
     @mutation(description="Forget an agent; its flow runs stay.")
     async def delete_agent(self, info: Info, input_: Input[DeleteAgentInput]) -> SuccessPayload | None:
