@@ -14,6 +14,8 @@ _MODULES = frozenset(
         "context",
         "datetimes",
         "debug",
+        "delivery",
+        "diagnostics",
         "edges",
         "graphql",
         "importtools",

@@ -13,7 +13,7 @@ __all__ = ["Secret"]
 class Secret:
     """A named secret, looked up where and when it is needed: in `prefect.context.secrets`, then in the API.
 
-    The API is asked only under the backend "cloud" with `cloud.use_local_secrets` off.
+    The API is asked only with the setting `cloud.use_local_secrets` off, as it is in runs that agents start.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,8 +33,8 @@ class Secret:
     def get(self) -> Any:
         """Return the value; a string that is JSON is decoded.
 
-        Raises `ValueError` while a flow is built and for an unknown local secret, `KeyError` for one that the API does
-        not know.
+        Raises `ValueError` while a flow is built and for an unknown secret, with the backend "cloud" `KeyError` for one
+        that the API does not know, and `ClientError` if the API cannot be asked.
         """
         if context.get("flow") is not None:
             raise ValueError("Secrets should only be retrieved during a Flow run, not while building a Flow.")
@@ -42,13 +42,15 @@ class Secret:
         if self.name in secrets:
             return _decoded(secrets[self.name])
         settings = context.get("config") or config
-        if settings.backend == "server" or settings.cloud.use_local_secrets:
+        if settings.cloud.use_local_secrets:
             raise ValueError(f'Local Secret "{self.name}" was not found.')
-        from prefect.client import Client  # noqa: PLC0415 - most secrets are local
+        from prefect._generated import operations as ops  # noqa: PLC0415 - most secrets are local
+        from prefect.client import Client  # noqa: PLC0415 - as above
 
-        answer = Client().graphql("query($name: String!) { secret_value(name: $name) }", variables={"name": self.name})
-        value = answer.data.secret_value
+        value = Client().execute(ops.secret_value(name=self.name))
         if value is None:
+            if settings.backend == "server":
+                raise ValueError(f'Local Secret "{self.name}" was not found, and the API has no secret of this name.')
             raise KeyError(f"The secret {self.name} was not found.  Please ensure that it was set correctly.")
         return _decoded(value)
 
