@@ -12,8 +12,23 @@ from postgres_fixtures import _new_database
 import prefect
 from prefect import Client, Flow, Parameter, task
 from prefect._generated import operations as ops
-from prefect.backend import FlowRunView, FlowView, TaskRunView, TenantView
+from prefect.backend import (
+    FlowRunView,
+    FlowView,
+    TaskRunView,
+    TenantView,
+    create_link_artifact,
+    create_markdown_artifact,
+    delete_artifact,
+    delete_key,
+    get_key_value,
+    list_keys,
+    set_key_value,
+    update_link_artifact,
+    update_markdown_artifact,
+)
 from prefect.backend.flow_run import check_for_compatible_agents, stream_flow_run_logs, watch_flow_run
+from prefect.client import Secret
 from prefect.client.live import Reconnecting, follow_flow_run
 from prefect.client.session import Session
 from prefect.engine.results import LocalResult
@@ -191,6 +206,106 @@ def test_cancelling(client, run_id):
     assert isinstance(client.get_flow_run_state(run_id), Cancelled)
 
 
+def test_artifacts(client, run_id):
+    """§25.5, §26.3: what a task run publishes; nothing outside a run of the API."""
+    task_run_id = task_run_of(client, run_id).id
+    assert create_link_artifact("http://x") is None
+    delete_artifact("nothing")
+    with prefect.context(running_with_backend=True, task_run_id=task_run_id):
+        link = create_link_artifact("http://x")
+        text = create_markdown_artifact("# old")
+        update_markdown_artifact(text, "# new")
+        update_link_artifact(link, "http://y")
+        with pytest.warns(UserWarning, match=r"`prefect\.artifacts\.create_link` has moved"):
+            old = prefect.artifacts.create_link("http://z")
+        delete_artifact(old)
+        with pytest.raises(ClientError, match=old):
+            delete_artifact(old)
+        with pytest.raises(ValueError, match="ID of an existing task run artifact"):
+            update_link_artifact(None, "http://y")
+    with prefect.context(running_with_backend=True), pytest.raises(ValueError, match="create them in a task"):
+        create_link_artifact("http://x")
+    query = f'{{ task_run_artifact(where: {{task_run_id: {{_eq: "{task_run_id}"}}}}) {{ id kind data }} }}'
+    found = {item.id: (item.kind, dict(item.data)) for item in client.graphql(query).data.task_run_artifact}
+    assert found == {link: ("link", {"link": "http://y"}), text: ("markdown", {"markdown": "# new"})}
+    with pytest.raises(ClientError, match=f"Task run {NOBODY} not found"):
+        client.create_task_run_artifact(NOBODY, "link", {"link": "x"})
+
+
+def test_key_value_pairs(client):
+    """§25.6, which needed Prefect Cloud in 1.4.1."""
+    assert set_key_value("b", {"deep": [1, None]}) == set_key_value("b", 2)
+    set_key_value("a", None)
+    assert (get_key_value("b"), get_key_value("a"), list_keys()) == (2, None, ["a", "b"])
+    assert delete_key("a") is True
+    with pytest.raises(ValueError, match=r"^No key a found to delete$"):
+        delete_key("a")
+    with pytest.raises(ValueError, match=r"^No value found for key: a$"):
+        get_key_value("a")
+    with pytest.raises(ValueError, match=r"^Value payload exceedes 10 KB limit\.$"):
+        set_key_value("a", "x" * 10_000)
+
+
+def test_secrets_of_the_api(client):
+    """§22: the API is asked where local secrets are switched off, as in runs that agents start."""
+    client.set_secret("token", {"user": "me"})
+    with pytest.raises(ValueError, match=r'^Local Secret "token" was not found'):
+        Secret("token").get()
+    with set_temporary_config({"cloud.use_local_secrets": False}):
+        assert Secret("token").get() == {"user": "me"}
+        with prefect.context(secrets={"token": "42"}):
+            assert Secret("token").get() == 42
+        with pytest.raises(ValueError, match='"other" was not found, and the API has no secret'):
+            Secret("other").get()
+        with (
+            set_temporary_config({"backend": "cloud"}),
+            pytest.raises(KeyError, match="The secret other was not found"),
+        ):
+            Secret("other").get()
+
+
+def test_limits_of_tags(client):
+    assert client.get_task_tag_limit("db") is None
+    client.update_task_tag_limit("db", 3)
+    assert client.get_task_tag_limit("db") == 3
+    client.delete_task_tag_limit(client.execute(ops.task_tag_limit(tag="db"))[0].id)
+    assert client.get_task_tag_limit("db") is None
+    with pytest.raises(ValueError, match=r"^Concurrency limits must be >= 0$"):
+        client.update_task_tag_limit("db", -1)
+    with pytest.raises(ValueError, match="Deleting the task tag concurrency limit failed"):
+        client.delete_task_tag_limit(NOBODY)
+
+
+def test_projects_are_deleted(client):
+    client.create_project("short-lived")
+    assert client.delete_project("short-lived") is True
+    with pytest.raises(ValueError, match=r"^Project short-lived not found\.$"):
+        client.delete_project("short-lived")
+    with pytest.raises(TypeError, match="'project_name' is a required field"):
+        client.delete_project(None)
+
+
+def test_tenants(client):
+    """§26.1, §26.3."""
+    assert client.switch_tenant("default") == client.switch_tenant(tenant_id=client.tenant_id) == client.tenant_id
+    with pytest.raises(ValueError, match="must be provided to switch"):
+        client.switch_tenant()
+    with pytest.raises(ObjectNotFoundError, match="'nobody'"):
+        client.switch_tenant("nobody")
+    with set_temporary_config({"backend": "cloud"}):
+        assert Client(api_key="any").tenant_id == client.tenant_id
+        with pytest.raises(ValueError, match="Tenants can only be created with the backend 'server'"):
+            client.create_tenant("x")
+
+
+def test_other_addresses_of_the_api(client, world):
+    """§26.2: `get` and `post`."""
+    assert client.get("/health")["status"] == "ok"
+    assert client.post("graphql", server=world.url, params={"query": "{ hello }"})["data"]["hello"]
+    with pytest.raises(ClientError, match="no Prefect API: it answers with HTTP status 404"):
+        client.get("nowhere", params={"a": 1}, api_key="other")
+
+
 def test_what_does_not_exist(client):
     with pytest.raises(ObjectNotFoundError, match="Flow run ID not found"):
         client.get_flow_run_info(NOBODY)
@@ -237,10 +352,12 @@ _SAMPLES = {
     "flow_group_id": NOBODY,
     "flow_run_id": NOBODY,
     "id": NOBODY,
+    "key": "nothing",
     "limit": 2,
     "name": "shouting",
     "offset": 0,
     "project_id": NOBODY,
+    "tag": "nothing",
     "task_run_id": NOBODY,
     "where": {"id": {"_is_null": False}},
 }
@@ -261,6 +378,8 @@ def _queries():
 def test_every_query_is_answered(client, run_id, name, function, required):
     if name == "get_task_run_info":  # the one that answers with an error instead of null
         required = {"task_run_id": task_run_of(client, run_id).id}
+    if name == "secret_value":  # as above
+        client.set_secret(required["name"], 1)
     client.execute(function(**required))
 
 

@@ -8,6 +8,7 @@ token, so that the API can refuse a process that is no longer the run's; what it
 
 import logging
 import math
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -35,6 +36,7 @@ __all__ = ["Client"]
 
 R = TypeVar("R")
 _BAD_REQUEST = 400
+_MUTATION = re.compile(r"^\s*mutation\b", re.MULTILINE)
 _sessions: dict[tuple[Any, ...], Session] = {}
 
 
@@ -131,13 +133,15 @@ class Client:
     ) -> GraphQLResult:
         """Send a query or mutation, as text or as nested Python structure, and return the whole answer.
 
-        Raises `ClientError` if the answer has errors, unless `raise_on_error` is false.
+        Raises `ClientError` if the answer has errors, unless `raise_on_error` is false.  A mutation is sent again only
+        if the API cannot have seen it: nobody but its author knows whether doing it twice does harm.
         """
         document = parse_graphql(query)
+        retry = retry_on_api_error and _MUTATION.search(document) is None
         session = _session(self.api_server, api_key, self._tenant_id, self._timeout) if api_key else self.session
         try:
             answer = session.send(
-                document, variables or {}, headers=self._headers(headers), retry=retry_on_api_error, raise_errors=False
+                document, variables or {}, headers=self._headers(headers), retry=retry, raise_errors=False
             )
         except ApiError as error:
             if error.status == _BAD_REQUEST:
@@ -147,14 +151,56 @@ class Client:
             raise error_from_answer(answer["errors"])
         return GraphQLResult(answer)
 
+    def get(
+        self,
+        path: str,
+        server: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        api_key: str | None = None,
+        retry_on_api_error: bool = True,
+    ) -> dict[str, Any]:
+        """Ask an address below the API's (or `server`'s) URL, and return the JSON object that it answers.
+
+        `params` go into the query string.  Raises `ClientError`.
+        """
+        return self._fetch("GET", path, server, headers, params, api_key, retry=retry_on_api_error)
+
+    def post(
+        self,
+        path: str,
+        server: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        api_key: str | None = None,
+        retry_on_api_error: bool = True,
+    ) -> dict[str, Any]:
+        """Post `params` as JSON to an address below the API's (or `server`'s) URL; otherwise as `get`."""
+        return self._fetch("POST", path, server, headers, params, api_key, retry=retry_on_api_error)
+
+    def _fetch(
+        self,
+        method: str,
+        path: str,
+        server: str | None,
+        headers: Mapping[str, str] | None,
+        params: Mapping[str, Any] | None,
+        api_key: str | None,
+        *,
+        retry: bool,
+    ) -> dict[str, Any]:
+        url = f"{(server or self.api_server).rstrip('/')}/{path.lstrip('/')}"
+        session = _session(self.api_server, api_key, self._tenant_id, self._timeout) if api_key else self.session
+        return session.fetch(method, url, params, headers=self._headers(headers), retry=retry)
+
     # tenants and credentials
 
     @property
     def tenant_id(self) -> str:
         """The tenant of this client: the configured one, else the first that the API names (asked once)."""
         if self._tenant_id is None:
-            if prefect.config.backend == "cloud" and not self.api_key:
-                raise ValueError("You have not set an API key for authentication.")
+            if prefect.config.backend == "cloud":
+                return self._tenant_of_key()
             tenants = self.execute(ops.first_tenant())
             if not tenants:
                 raise ClientError(
@@ -166,6 +212,15 @@ class Client:
     @tenant_id.setter
     def tenant_id(self, tenant_id: str | None) -> None:
         self._tenant_id = self._checked_tenant(tenant_id)
+
+    def _tenant_of_key(self) -> str:
+        if not self.api_key:
+            raise ValueError("You have not set an API key for authentication.")
+        tenant_id = self.execute(ops.auth_info()).tenant_id
+        if tenant_id is None:
+            raise ClientError("The API does not say which tenant your API key belongs to.")
+        self._tenant_id = tenant_id
+        return tenant_id
 
     def get_available_tenants(self) -> list[dict[str, str]]:
         """Return `{"id", "slug", "name"}` of every tenant that the caller may see, by slug."""
@@ -185,6 +240,19 @@ class Client:
         if prefect.config.backend != "server":
             raise ValueError(f"Tenants can only be created with the backend 'server', not {prefect.config.backend!r}.")
         return self.execute(ops.create_tenant(name=name, slug=slug or slugify(name))).id
+
+    def switch_tenant(self, tenant_slug: str | None = None, tenant_id: str | None = None) -> str:
+        """Act for another tenant that the API key may act for, and return its id.
+
+        Raises `ValueError` without slug and id, `ClientError` if there is no such tenant.
+        """
+        if not (tenant_slug or tenant_id):
+            raise ValueError("A `tenant_slug` or a `tenant_id` must be provided to switch tenants.")
+        for tenant in self.execute(ops.tenants()):
+            if tenant_slug in {None, tenant.slug} and tenant_id in {None, tenant.id}:
+                self.tenant_id = tenant.id
+                return tenant.id
+        raise ObjectNotFoundError(f"No tenant of yours has the slug or id {tenant_slug or tenant_id!r}.")
 
     def load_auth_from_disk(self) -> dict[str, str]:
         """Return the key and the tenant that are remembered for this API."""

@@ -126,12 +126,41 @@ class AsyncSession:
         from prefect.client.transport import PreparedRequest  # noqa: PLC0415 - imports gql, which takes a while
 
         request = PreparedRequest(document, name, variables)
+        return await self._tried(
+            lambda: self._attempt(request, headers, raise_errors=raise_errors), retry=retry, retry_for=retry_for
+        )
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        retry: bool = True,
+    ) -> dict[str, Any]:
+        """Ask another address than the API's own, with its credentials, and return the JSON object that it answers.
+
+        `params` are those of the query string for GET, else the body.
+        """
+
+        async def attempt() -> dict[str, Any]:
+            exchange = await self._opened()
+            return await exchange.fetch(
+                method, url, params, self.endpoint.headers({**self._headers, **(headers or {})})
+            )
+
+        return await self._tried(attempt, retry=retry, retry_for=None)
+
+    async def _tried(
+        self, attempt_once: Callable[[], Coroutine[Any, Any, R]], *, retry: bool, retry_for: float | None
+    ) -> R:
         policy = self._policy.limited_to(retry_for)
         started = time.monotonic()
         attempt = 0
         while True:
             try:
-                return await self._attempt(request, headers, raise_errors=raise_errors)
+                return await attempt_once()
             except TransientError as problem:
                 pause = policy.pause(problem, attempt, time.monotonic() - started, random.random())  # noqa: S311 - jitter
                 if pause is None or (problem.sent and not retry):
@@ -141,16 +170,19 @@ class AsyncSession:
                 attempt += 1
             await asyncio.sleep(pause)
 
-    async def _attempt(
-        self, request: "PreparedRequest", headers: Mapping[str, str] | None, *, raise_errors: bool
-    ) -> dict[str, Any]:
-        exchange = self._exchange
-        if exchange is None:
+    async def _opened(self) -> "HttpExchange":
+        if self._exchange is None:
             from prefect.client.transport import HttpExchange  # noqa: PLC0415 - imports gql, which takes a while
 
             exchange = HttpExchange(self.endpoint)
             await exchange.open()
             self._exchange = exchange
+        return self._exchange
+
+    async def _attempt(
+        self, request: "PreparedRequest", headers: Mapping[str, str] | None, *, raise_errors: bool
+    ) -> dict[str, Any]:
+        exchange = await self._opened()
         answer = await exchange.send(request, self.endpoint.headers({**self._headers, **(headers or {})}))
         errors = answer.get("errors")
         if errors is None or not raise_errors:
@@ -285,6 +317,18 @@ class Session:
         return self._call(
             lambda session: session.send(document, variables, headers=headers, retry=retry, raise_errors=raise_errors)
         )
+
+    def fetch(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        retry: bool = True,
+    ) -> dict[str, Any]:
+        """Ask another address than the API's own; as `AsyncSession.fetch`."""
+        return self._call(lambda session: session.fetch(method, url, params, headers=headers, retry=retry))
 
     def subscribe(self, request: Request[R], *, headers: Mapping[str, str] | None = None) -> Iterator[R]:
         """Yield every event of a subscription until the API completes it; as `AsyncSession.subscribe`."""

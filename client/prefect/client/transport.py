@@ -138,10 +138,28 @@ class HttpExchange:
             answer["errors"] = result.errors
         return answer
 
+    async def fetch(
+        self, method: str, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return the JSON object that an address other than the API's own answers with."""
+        client = self._transport.client
+        assert client is not None
+        body = {"params": params} if method == "GET" else {"content": dumps(params or {})}
+        try:
+            answer = await client.request(method, url, headers={**headers, "Content-Type": "application/json"}, **body)
+            found = loads(answer.content)
+        except (httpx.HTTPError, httpx.InvalidURL, _HttpStatusError) as failure:
+            raise self._sorted(failure, None) from failure
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise MalformedAnswerError(f"Malformed response received from API: {url} does not answer with JSON.")
+        return found
+
     def _unreachable(self, reason: str) -> ApiUnreachable:
         return ApiUnreachable(self._endpoint.url, reason, self._endpoint.setting)
 
-    def _sorted(self, cause: BaseException, request: PreparedRequest) -> Exception:  # noqa: PLR0911 - a table of cases
+    def _sorted(self, cause: BaseException, request: PreparedRequest | None) -> Exception:  # noqa: PLR0911 - a table of cases
         if isinstance(cause, _HttpStatusError):
             return self._sorted_status(cause, request)
         if isinstance(cause, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)):
@@ -157,7 +175,7 @@ class HttpExchange:
             return cause  # a mistake in the program, such as a header that is no string
         return ClientError(str(cause))
 
-    def _sorted_status(self, cause: _HttpStatusError, request: PreparedRequest) -> Exception:
+    def _sorted_status(self, cause: _HttpStatusError, request: PreparedRequest | None) -> Exception:
         url, setting, status = self._endpoint.url, self._endpoint.setting, cause.status
         if status == TOO_MANY_REQUESTS:
             error = ClientError(f"The API at {url} limits the rate of requests; try again later.")
@@ -171,7 +189,7 @@ class HttpExchange:
             return ApiError(cause.errors, status=status)
         if status in {401, 403}:
             return AuthorizationError(f"The API at {url} refuses the request with HTTP status {status}.")
-        if status == _TOO_LARGE:
+        if status == _TOO_LARGE and request is not None:
             size = len(dumps(request.payload))
             return ClientError(f"A request of {size:,} bytes is larger than the API at {url} accepts.")
         where = f" to {cause.location}; use that address" if cause.location else ""

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from prefect.configuration import config
-from prefect.exceptions import ClientError
+from prefect.exceptions import ClientError, ObjectNotFoundError
 from prefect.utilities.context import context
 
 __all__ = ["Secret"]
@@ -47,7 +47,10 @@ class Secret:
         from prefect._generated import operations as ops  # noqa: PLC0415 - most secrets are local
         from prefect.client import Client  # noqa: PLC0415 - as above
 
-        value = Client().execute(ops.secret_value(name=self.name))
+        try:
+            value = Client().execute(ops.secret_value(name=self.name))
+        except ObjectNotFoundError:
+            value = None
         if value is None:
             if settings.backend == "server":
                 raise ValueError(f'Local Secret "{self.name}" was not found, and the API has no secret of this name.')

@@ -96,6 +96,23 @@ def test_graphql_errors(api, client):
     assert "{'a': 1}" in text
 
 
+def test_a_mutation_of_unknown_effect_is_not_repeated(api, client):
+    away = JSONResponse({}, 503)
+    api.answers = [away, {"data": {"hello": "x"}}]
+    assert client.graphql("query { hello }").data.hello == "x"
+    assert client.graphql("{ a: hello mutation: hello }")
+    api.answers = [away, {"data": {"archive_flow": {"success": True}}}]
+    for document in (
+        "mutation { archive_flow }",
+        "# why\n  mutation($i: x) { archive_flow }",
+        {"mutation": {"a": ...}},
+    ):
+        api.answers = [away]
+        with pytest.raises(ClientError, match="HTTP status 503"):
+            client.graphql(document)
+    assert len(api.requests) == 6
+
+
 def test_what_a_claimed_run_says_about_itself_carries_its_token(api, client):
     api.answers = [{"data": {"update_flow_run_heartbeat": {"success": True}}}]
     client.update_flow_run_heartbeat("run")
