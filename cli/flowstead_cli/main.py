@@ -34,6 +34,7 @@ ENTRIES = (
     Entry("cancel", "flowstead_cli.commands.cancel", "Cancel flow runs.", _RUN),
     Entry("logs", "flowstead_cli.commands.logs", "Print the log of a flow run.", _RUN),
     Entry("register", "flowstead_cli.commands.register", "Register flows into a project.", _RUN),
+    Entry("build", "flowstead_cli.commands.build", "Build flows into a JSON file, to register them later.", _RUN),
     Entry("create", "flowstead_cli.commands.create", "Create objects in the API: projects.", _ASK),
     Entry("delete", "flowstead_cli.commands.delete", "Delete objects in the API: projects.", _ASK),
     Entry("get", "flowstead_cli.commands.get", "List flows, flow runs, tasks, projects, agents and logs.", _ASK),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["GREEN", "RED", "YELLOW", "colour", "item", "say", "step", "summary_bar"]
+__all__ = ["GREEN", "RED", "YELLOW", "colour", "item", "say", "step", "summary"]
 
 GREEN, YELLOW, RED = "32", "33", "31"
 TREE = "└── "
@@ -46,7 +46,15 @@ def step(text: str, *, quiet: bool = False) -> Iterator[None]:
     say(" Done", GREEN)
 
 
-def summary_bar(text: str, plain_length: int) -> str:
-    """Return a text centred between two bars of `=`."""
-    bar = "=" * (max(60 - plain_length, 4) // 2)
+def summary(*counts: tuple[int, str, str | None]) -> str:
+    """Return counts centred between two bars of `=`: the first always, the others if they are not zero.
+
+    Args:
+        counts: number, word and colour of each.
+    """
+    first, *others = counts
+    shown = [first, *(count for count in others if count[0])]
+    plain = ", ".join(f"{number} {word}" for number, word, _ in shown)
+    text = ", ".join(colour(f"{number} {word}", code) for number, word, code in shown)
+    bar = "=" * (max(60 - len(plain), 4) // 2)
     return f"{bar} {text} {bar}"

@@ -7,7 +7,7 @@ flow cannot be registered.
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from prefect._generated import operations as ops
@@ -17,22 +17,28 @@ from prefect.utilities.graphql import compress
 
 if TYPE_CHECKING:
     from prefect.client.client import Client
+    from prefect.client.session import Session
     from prefect.core.flow import Flow
 
-__all__ = ["check_flow", "register_flow"]
+__all__ = ["check_described", "check_flow", "check_schedule", "register_flow", "send_flow"]
 
 _BATCH = 500
 _ONE_REQUEST = 3_000_000
 
 
-def check_flow(flow: "Flow") -> None:
-    """Raise `ClientError` for a flow that its schedule could not start; warn about results that will be lost."""
+def check_schedule(flow: "Flow") -> None:
+    """Raise `ClientError` for a flow that its schedule could not start."""
     required = {parameter.name for parameter in flow.parameters() if parameter.required}
     schedule = flow.schedule
     if required and schedule is not None:
         clocks = list(schedule.clocks)
         if any(not required <= set(clock.parameter_defaults or {}) for clock in clocks):
             raise ClientError("Flows with required parameters can not be scheduled automatically.")
+
+
+def check_flow(flow: "Flow") -> None:
+    """Raise `ClientError` for a flow that its schedule could not start; warn about results that will be lost."""
+    check_schedule(flow)
     if flow.result is None and any(edge.key is not None for edge in flow.edges):
         warnings.warn(
             "No result handler was specified on your Flow. Cloud features such as input caching and resuming task "
@@ -42,14 +48,19 @@ def check_flow(flow: "Flow") -> None:
         )
 
 
-def _serialize(flow: "Flow", *, build: bool) -> dict[str, Any]:
+def check_described(serialized: Mapping[str, Any]) -> "Flow":
+    """Return the flow that JSON-able data describes; raises `ValueError` if it does not describe one."""
     from prefect.serialization.flow import flow_from_dict  # noqa: PLC0415 - only registration needs it
 
-    serialized: dict[str, Any] = flow.serialize(build=build)
     try:
-        flow_from_dict(serialized)
+        return flow_from_dict(serialized)
     except Exception as error:
         raise ValueError(f"Flow could not be deserialized successfully. Error was: {error!r}") from error
+
+
+def _serialize(flow: "Flow", *, build: bool) -> dict[str, Any]:
+    serialized: dict[str, Any] = flow.serialize(build=build)
+    check_described(serialized)
     return serialized
 
 
@@ -59,7 +70,13 @@ def _batches(items: list[Any]) -> Iterator[list[Any]]:
 
 
 def _creation(
-    payload: dict[str, Any], project_id: str, version_group_id: str | None, idempotency_key: str | None, *, packed: bool
+    payload: Mapping[str, Any],
+    project_id: str,
+    version_group_id: str | None,
+    idempotency_key: str | None,
+    *,
+    packed: bool,
+    set_schedule_active: bool = False,
 ) -> tuple[Request[Any], int]:
     """Return the request that creates the flow, and its size in characters."""
     function: Callable[..., Request[Any]] = ops.create_flow_from_compressed_string if packed else ops.create_flow
@@ -67,16 +84,57 @@ def _creation(
     request = function(
         project_id=project_id,
         serialized_flow=content,
-        set_schedule_active=False,
+        set_schedule_active=set_schedule_active,
         version_group_id=version_group_id,
         idempotency_key=idempotency_key if idempotency_key else UNSET,
     )
     return request, len(content) if packed else len(str(content))
 
 
-def _send(client: "Client", request: Request[Any]) -> Any:
+def _send(client: "Client | Session", request: Request[Any]) -> Any:
     # Without an idempotency key a repeated request would make another version.
     return client.execute(request, retry=False)
+
+
+def send_flow(
+    client: "Client | Session",
+    serialized: Mapping[str, Any],
+    project_id: str,
+    *,
+    set_schedule_active: bool = False,
+    version_group_id: str | None = None,
+    compressed: bool = True,
+    idempotency_key: str | None = None,
+    previous_id: str | None = None,
+) -> str:
+    """Register a serialized flow and return its id.
+
+    With an `idempotency_key` equal to that of the latest registration nothing is changed, also not whether the
+    schedule is active; `previous_id` is the id that the API then answers with.
+    """
+    request, size = _creation(
+        serialized,
+        project_id,
+        version_group_id,
+        idempotency_key,
+        packed=compressed,
+        set_schedule_active=set_schedule_active,
+    )
+    if size <= _ONE_REQUEST:
+        flow_id: str = _send(client, request).id
+        return flow_id
+    head = {key: value for key, value in serialized.items() if key not in {"tasks", "edges"}}
+    request, _ = _creation(head, project_id, version_group_id, idempotency_key, packed=compressed)
+    flow_id = _send(client, request).id
+    if flow_id == previous_id:
+        return flow_id
+    for tasks in _batches(serialized.get("tasks") or []):
+        client.execute(ops.register_tasks(flow_id=flow_id, serialized_tasks=tasks))
+    for edges in _batches(serialized.get("edges") or []):
+        client.execute(ops.register_edges(flow_id=flow_id, serialized_edges=edges))
+    if set_schedule_active:
+        client.execute(ops.set_schedule_active(flow_id=flow_id))
+    return flow_id
 
 
 def register_flow(
@@ -101,17 +159,14 @@ def register_flow(
             f"Project {project_name} not found. Run `prefect create project '{project_name}'` to create it."
         )
     serialized = _serialize(flow, build=build)
-    request, size = _creation(serialized, project_id, version_group_id, idempotency_key, packed=compressed)
-    if size <= _ONE_REQUEST:
-        flow_id: str = _send(client, request).id
-    else:
-        head = {key: value for key, value in serialized.items() if key not in {"tasks", "edges"}}
-        request, _ = _creation(head, project_id, version_group_id, idempotency_key, packed=compressed)
-        flow_id = _send(client, request).id
-        for tasks in _batches(serialized.get("tasks") or []):
-            client.execute(ops.register_tasks(flow_id=flow_id, serialized_tasks=tasks))
-        for edges in _batches(serialized.get("edges") or []):
-            client.execute(ops.register_edges(flow_id=flow_id, serialized_edges=edges))
+    flow_id = send_flow(
+        client,
+        serialized,
+        project_id,
+        version_group_id=version_group_id,
+        compressed=compressed,
+        idempotency_key=idempotency_key,
+    )
     if set_schedule_active:
         client.execute(ops.set_schedule_active(flow_id=flow_id))
     if not no_url:

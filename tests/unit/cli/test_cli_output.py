@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flowstead_cli.output.lines import summary_bar
+from flowstead_cli.output.lines import summary
 from flowstead_cli.output.listings import as_json
 from flowstead_cli.output.tables import age, render_table
 from flowstead_cli.output.tail import Line, PlainScreen, Progress, format_line, ticking
@@ -51,8 +51,9 @@ def test_json_rows_have_iso_moments():
 
 
 def test_the_bar_is_centred():
-    assert summary_bar("1 registered", 12) == f"{'=' * 24} 1 registered {'=' * 24}"
-    assert summary_bar("x" * 80, 80).startswith("== ")
+    assert summary((1, "registered", None), (0, "skipped", None)) == f"{'=' * 24} 1 registered {'=' * 24}"
+    assert summary((1, "registered", None), (2, "skipped", None)) == f"{'=' * 18} 1 registered, 2 skipped {'=' * 18}"
+    assert summary((1, "x" * 80, None)).startswith("== ")
 
 
 def test_a_line_shows_local_time_level_and_message():

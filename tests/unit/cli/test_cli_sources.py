@@ -4,6 +4,7 @@ import pytest
 
 import prefect
 from flowstead_cli.errors import CliError
+from flowstead_cli.register_watch import module_file
 from flowstead_cli.sources import SourceError, expand_paths, flows_of_module, flows_of_script, select_flow
 
 TWO_FLOWS = """
@@ -105,3 +106,15 @@ def test_paths_expand_to_files_directories_and_globs(tmp_path, monkeypatch):
     assert expand_paths(["flows/**/*.py"]) == ["flows/a.py", "flows/b.py", "flows/deep/c.py"]
     with pytest.raises(CliError, match=r"^Path 'nope/\*\.py' doesn't exist$"):
         expand_paths(["nope/*.py"])
+
+
+def test_the_file_of_a_module_is_found_without_importing_it(tmp_path, monkeypatch):
+    package = tmp_path / "watched_package" / "inner"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    (package / "flows.py").write_text("raise RuntimeError('imported')\n")
+    monkeypatch.chdir(tmp_path)
+    assert module_file("watched_package") == package.parent / "__init__.py"
+    for name in ("watched_package.inner.flows", "watched_package.inner.flows.a_flow"):
+        assert module_file(name) == package / "flows.py"
+    assert module_file("there_is_no_such_package.flows") is None
