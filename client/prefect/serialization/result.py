@@ -39,35 +39,25 @@ def result_to_dict(result: Result | None) -> dict[str, Any]:
     return {"type": kind, **data}
 
 
-def _local(data: Mapping[str, Any]) -> Result:
-    from prefect.engine.results.local_result import LocalResult  # noqa: PLC0415 - only for such results
-
-    return LocalResult(dir=data.get("dir"), validate_dir=False, location=data.get("location"))
-
-
-def _prefect(data: Mapping[str, Any]) -> Result:
-    from prefect.engine.results.prefect_result import PrefectResult  # noqa: PLC0415 - only for such results
-
-    return PrefectResult(location=data.get("location"))
-
-
-def _constant(data: Mapping[str, Any]) -> Result:
-    from prefect.engine.results.constant_result import ConstantResult  # noqa: PLC0415 - only for such results
-
-    return ConstantResult(location=data.get("location"))
-
-
-_LOADERS: dict[str, Callable[[Mapping[str, Any]], Result]] = {
-    "NoResultType": lambda _: NoResult,
-    "LocalResult": _local,
-    "PrefectResult": _prefect,
-    "ConstantResult": _constant,
+# Made where the JSON is read, so only for results that are there.
+_LOADERS: dict[str, Callable[[Any, Mapping[str, Any]], Result]] = {
+    "LocalResult": lambda cls, data: cls(dir=data.get("dir"), validate_dir=False, location=data.get("location")),
+    "PrefectResult": lambda cls, data: cls(location=data.get("location")),
+    "ConstantResult": lambda cls, data: cls(location=data.get("location")),
+    "S3Result": lambda cls, data: cls(data.get("bucket"), location=data.get("location")),
+    "GCSResult": lambda cls, data: cls(data.get("bucket"), location=data.get("location")),
+    "AzureResult": lambda cls, data: cls(data.get("container"), location=data.get("location")),
 }
 
 
 def result_from_dict(data: Mapping[str, Any] | None) -> Result:
     """Return the result of JSON-able data; one of an unknown kind becomes a plain `Result` with the location."""
-    if not data:
+    kind = str(data.get("type")) if data else "NoResultType"
+    if not data or kind == "NoResultType":
         return NoResult
-    loader = _LOADERS.get(str(data.get("type")))
-    return loader(data) if loader is not None else Result(location=data.get("location"))
+    loader = _LOADERS.get(kind)
+    if loader is None:
+        return Result(location=data.get("location"))
+    from prefect.engine import results  # noqa: PLC0415 - each kind is loaded when there is such a result
+
+    return loader(getattr(results, kind), data)

@@ -30,6 +30,8 @@ def storage_from_dict(data: Mapping[str, Any]) -> Storage:
     storage: Storage = cls.__new__(cls)
     # Constructors create directories and connect, which the reader need not be able to do.
     Storage.__init__(storage, secrets=data.get("secrets"), stored_as_script=bool(data.get("stored_as_script")))
-    vars(storage).update({name: data.get(name) for name in cls.fields if name in data})
+    # What 1.x did not write yet is as if it had not been given.
+    own = {name: data[name] for name in cls.fields if name in data}
+    vars(storage).update({name: None for name in cls.fields if not hasattr(storage, name)} | own)
     storage.flows = dict(data.get("flows") or {})
     return storage
