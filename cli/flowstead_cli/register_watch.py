@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from flowstead_cli.errors import CliError
@@ -24,36 +23,29 @@ _INTERVAL = 0.5
 
 
 def module_file(name: str) -> Path | None:
-    """Return the file of a module, or of the one that holds a full import path; nothing is imported for that."""
-    places: Sequence[str] | None = None
+    """Return the source file of a module, or of the one that holds a full import path; imports nothing for that."""
+    # A flow's module may lie in the working directory, which is not on this program's path.
+    places = [Path.cwd(), *map(Path, sys.path)]
     found: Path | None = None
-    parts = name.split(".")
-    for end in range(1, len(parts) + 1):
-        spec = _spec(".".join(parts[:end]), places)
-        if spec is None:
+    for part in name.split("."):
+        folders = [place / part for place in places]
+        files = [file for folder in folders for file in (folder / "__init__.py", folder.with_name(f"{part}.py"))]
+        file = next((file for file in files if file.is_file()), None)
+        if file is None and found is None:
+            file = _installed(part)
+        # Without a file it is a namespace package, which may have parts in several places.
+        places = [folder for folder in folders if folder.is_dir()] if file is None else [file.parent]
+        found = file or found
+        if not places or (file is not None and file.name != "__init__.py"):
             break
-        if spec.origin is not None:
-            found = Path(spec.origin)
-        if spec.submodule_search_locations is None:
-            break
-        if spec.origin is not None:
-            places = list(spec.submodule_search_locations)
-        else:
-            # The list of a namespace package can only be read when its parent is imported.
-            places = [str(Path(place) / parts[end - 1]) for place in (_top() if places is None else places)]
     return found
 
 
-def _top() -> list[str]:
-    # A flow's module may lie in the working directory, which is not on this program's path.
-    return [str(Path.cwd()), *sys.path]
-
-
-def _spec(name: str, places: Sequence[str] | None) -> ModuleSpec | None:
-    spec = PathFinder.find_spec(name, _top() if places is None else places)
-    # What was installed to be edited has finders of its own.
-    finders = (finder.find_spec(name, places) for finder in sys.meta_path if finder is not PathFinder)
-    return spec or next((other for other in finders if other is not None), None)
+def _installed(name: str) -> Path | None:
+    # What was installed to be edited is known to finders of its own.
+    specs = (finder.find_spec(name, None) for finder in sys.meta_path)
+    origin = next((spec.origin for spec in specs if spec is not None), None)
+    return Path(origin) if origin is not None and origin.endswith(".py") else None
 
 
 @dataclass(frozen=True, slots=True)

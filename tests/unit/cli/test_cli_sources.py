@@ -117,4 +117,5 @@ def test_the_file_of_a_module_is_found_without_importing_it(tmp_path, monkeypatc
     assert module_file("watched_package") == package.parent / "__init__.py"
     for name in ("watched_package.inner.flows", "watched_package.inner.flows.a_flow"):
         assert module_file(name) == package / "flows.py"
+    assert module_file("flowstead_cli.main").name == "main.py"
     assert module_file("there_is_no_such_package.flows") is None
