@@ -229,6 +229,7 @@ async def _connect_parts(
     # Imported where the schema has been loaded already, so that its thread does the work.
     from flowstead_server.orchestration.tenants import ensure_default_tenant  # noqa: PLC0415
     from flowstead_server.pubsub.hub import Hub  # noqa: PLC0415
+    from flowstead_server.services.log_batches import LogBatches  # noqa: PLC0415
     from flowstead_server.services.log_partitions import LogPartitions  # noqa: PLC0415
     from flowstead_server.web.app import WebApplication  # noqa: PLC0415
 
@@ -239,8 +240,9 @@ async def _connect_parts(
     database.hints = hub
     await hub.start()
     parts.push_async_callback(hub.stop)
-    partitions.start()
-    parts.push_async_callback(partitions.stop)
+    for service in (partitions, LogBatches(database)):
+        service.start()
+        parts.push_async_callback(service.stop)
     return WebApplication(
         schema=schema,
         database=database,

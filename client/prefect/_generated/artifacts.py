@@ -73,13 +73,14 @@ def create_task_run_artifact(
     kind: str | Unset = UNSET,
     data: Any | Unset = UNSET,
     tenant_id: str | None | Unset = UNSET,
+    id: str | None | Unset = UNSET,
 ) -> Request[CreateTaskRunArtifact]:
     """Publish a link, a text or something else from a task run."""
     return Request(
         "create_task_run_artifact",
         "mutation",
         _CREATE_TASK_RUN_ARTIFACT,
-        {"input": defined({"task_run_id": task_run_id, "kind": kind, "data": data, "tenant_id": tenant_id})},
+        {"input": defined({"task_run_id": task_run_id, "kind": kind, "data": data, "tenant_id": tenant_id, "id": id})},
         lambda data: CreateTaskRunArtifact.from_wire(
             required(data["create_task_run_artifact"], "create_task_run_artifact")
         ),

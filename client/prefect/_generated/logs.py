@@ -86,13 +86,15 @@ mutation write_run_logs($input: write_run_logs_input!) {
 """
 
 
-def write_run_logs(*, logs: Sequence[WriteRunLogInput | Mapping[str, Any]] | Unset = UNSET) -> Request[WriteRunLogs]:
+def write_run_logs(
+    *, logs: Sequence[WriteRunLogInput | Mapping[str, Any]] | Unset = UNSET, batch_id: str | None | Unset = UNSET
+) -> Request[WriteRunLogs]:
     """Append log lines to flow runs; all of them or none."""
     return Request(
         "write_run_logs",
         "mutation",
         _WRITE_RUN_LOGS,
-        {"input": defined({"logs": plain(logs)})},
+        {"input": defined({"logs": plain(logs), "batch_id": batch_id})},
         lambda data: WriteRunLogs.from_wire(required(data["write_run_logs"], "write_run_logs")),
     )
 

@@ -430,12 +430,13 @@ class Client:
             ops.update_flow_run_heartbeat(flow_run_id=flow_run_id), headers={HEARTBEAT_HEADER: str(flow_run_id)}
         )
 
-    def write_run_logs(self, logs: Sequence[Mapping[str, Any]]) -> None:
+    def write_run_logs(self, logs: Sequence[Mapping[str, Any]], batch_id: str | None = None) -> None:
         """Append log lines: `flow_run_id`, `task_run_id`, `timestamp`, `name`, `level`, `message` of each.
 
-        Raises `ValueError` if the API did not take them.
+        Lines that are sent again with the same `batch_id`, a UUID (random by default), are stored once.  Raises
+        `ValueError` if the API did not take them.
         """
-        if not self.execute(ops.write_run_logs(logs=logs)).success:
+        if not self.execute(ops.write_run_logs(logs=logs, batch_id=batch_id or str(uuid.uuid4()))).success:
             raise ValueError("Writing logs failed.")
 
     # task runs
@@ -493,7 +494,11 @@ class Client:
         `kind` is "link" with `data` `{"link": url}`, "markdown" with `{"markdown": text}`, or one of your own.
         """
         request = ops.create_task_run_artifact(
-            task_run_id=task_run_id, kind=kind, data=data, tenant_id=UNSET if tenant_id is None else tenant_id
+            task_run_id=task_run_id,
+            kind=kind,
+            data=data,
+            tenant_id=UNSET if tenant_id is None else tenant_id,
+            id=str(uuid.uuid4()),
         )
         return self.execute(request).id
 

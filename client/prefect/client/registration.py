@@ -6,12 +6,13 @@ flow cannot be registered.
 """
 
 import sys
+import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from prefect._generated import operations as ops
-from prefect.client.request import UNSET, Request
+from prefect.client.request import Request
 from prefect.exceptions import ClientError
 from prefect.utilities.graphql import compress
 
@@ -86,14 +87,10 @@ def _creation(
         serialized_flow=content,
         set_schedule_active=set_schedule_active,
         version_group_id=version_group_id,
-        idempotency_key=idempotency_key if idempotency_key else UNSET,
+        # Without a key a request that is sent again would make another version.
+        idempotency_key=idempotency_key or uuid.uuid4().hex,
     )
     return request, len(content) if packed else len(str(content))
-
-
-def _send(client: "Client | Session", request: Request[Any]) -> Any:
-    # Without an idempotency key a repeated request would make another version.
-    return client.execute(request, retry=False)
 
 
 def send_flow(
@@ -121,11 +118,11 @@ def send_flow(
         set_schedule_active=set_schedule_active,
     )
     if size <= _ONE_REQUEST:
-        flow_id: str = _send(client, request).id
+        flow_id: str = client.execute(request).id
         return flow_id
     head = {key: value for key, value in serialized.items() if key not in {"tasks", "edges"}}
     request, _ = _creation(head, project_id, version_group_id, idempotency_key, packed=compressed)
-    flow_id = _send(client, request).id
+    flow_id = client.execute(request).id
     if flow_id == previous_id:
         return flow_id
     for tasks in _batches(serialized.get("tasks") or []):

@@ -1,8 +1,9 @@
 """Send the log lines of a run to the API: promptly, in batches, one request at a time, losing nothing it can keep.
 
 A line travels at most `cloud.logging_delay` seconds after the first one that waits with it.  When an upload fails the
-batch is kept and tried again every `cloud.logging_heartbeat` seconds; what is still pending at the end of the process
-gets three more tries within a bounded time.  When the API refuses the lines, because the run belongs to another process
+batch is kept and tried again as it was, with the same id, every `cloud.logging_heartbeat` seconds, so that the API
+stores it once if only its answer was lost; what is still pending at the end of the process gets three more tries within
+a bounded time.  When the API refuses the lines, because the run belongs to another process
 now, they and all later ones are dropped.  Nothing here raises into the code that logs: trouble is a `UserWarning`.
 A forked child starts with nothing pending; what its parent had pending stays the parent's.
 """
@@ -12,8 +13,10 @@ import contextlib
 import os
 import threading
 import time
+import uuid
 import warnings
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from prefect.configuration import config
@@ -35,8 +38,17 @@ _FINAL_PAUSE = 0.5
 class LogUploader(Protocol):
     """What the manager needs of a client."""
 
-    def write_run_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Store the lines; raises if they were not stored."""
+    def write_run_logs(self, logs: list[dict[str, Any]], batch_id: str) -> None:
+        """Store the lines, once for each `batch_id`; raises if they were not stored."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Lines that travel together, each with its size."""
+
+    entries: list[tuple[dict[str, Any], int]] = field(default_factory=list)
+    size: int = 0
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 class LogManager:
@@ -55,6 +67,7 @@ class LogManager:
         self._pending_size = 0
         self._dropped = 0
         self._in_flight = 0
+        self._repeated: _Batch | None = None
         self._urgent = False
         self._stopping = False
         self._failed = False
@@ -128,7 +141,7 @@ class LogManager:
                 if self._stopping or self._thread is not me:
                     return
                 self._await_company()
-                batch, size = self._take_batch()
+                batch = self._take_batch()
             error = self._upload(batch)
             with self._condition:
                 self._in_flight = 0
@@ -142,12 +155,13 @@ class LogManager:
                     self._failed = False
                     self._condition.notify_all()
                     continue
-                self._pending.extendleft(reversed(batch))
-                self._pending_size += size
+                self._pending.extendleft(reversed(batch.entries))
+                self._pending_size += batch.size
+                self._repeated = batch
                 self._failed = True
                 self._urgent = False
                 self._condition.notify_all()
-                self._warn(error, size)
+                self._warn(error, batch.size)
                 self._condition.wait_for(
                     lambda: self._urgent or self._stopping, timeout=float(config.cloud.get("logging_heartbeat", 5))
                 )
@@ -161,24 +175,28 @@ class LogManager:
                 return
             self._condition.wait(remaining)
 
-    def _take_batch(self) -> tuple[list[tuple[dict[str, Any], int]], int]:
-        batch: list[tuple[dict[str, Any], int]] = []
-        size = 0
-        while self._pending and (not batch or size + self._pending[0][1] <= BATCH_LOG_SIZE):
-            entry = self._pending.popleft()
-            batch.append(entry)
-            size += entry[1]
-        self._pending_size -= size
-        self._in_flight = len(batch)
-        return batch, size
+    def _take_batch(self) -> "_Batch":
+        batch, self._repeated = self._repeated, None
+        if batch is not None:
+            for _ in batch.entries:
+                self._pending.popleft()
+        else:
+            batch = _Batch()
+            while self._pending and (not batch.entries or batch.size + self._pending[0][1] <= BATCH_LOG_SIZE):
+                entry = self._pending.popleft()
+                batch.entries.append(entry)
+                batch.size += entry[1]
+        self._pending_size -= batch.size
+        self._in_flight = len(batch.entries)
+        return batch
 
-    def _upload(self, batch: list[tuple[dict[str, Any], int]]) -> BaseException | None:
+    def _upload(self, batch: "_Batch") -> BaseException | None:
         try:
             if self._uploader is None:
                 from prefect.client import Client  # noqa: PLC0415 - only runs under a backend pay for the client
 
                 self._uploader = Client()
-            self._uploader.write_run_logs([line for line, _ in batch])
+            self._uploader.write_run_logs([line for line, _ in batch.entries], batch.id)
         except BaseException as error:
             return error
         return None

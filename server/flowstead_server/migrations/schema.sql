@@ -367,6 +367,13 @@ CREATE TABLE public.log (
 )
 PARTITION BY RANGE (created);
 
+CREATE TABLE public.log_batch (
+    batch_id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.05');
+
 CREATE TABLE public.log_default (
     id uuid DEFAULT public.time_ordered_uuid() CONSTRAINT log_id_not_null NOT NULL,
     created timestamp with time zone DEFAULT now() CONSTRAINT log_created_not_null NOT NULL,
@@ -605,6 +612,9 @@ ALTER TABLE ONLY public.label_set
 
 ALTER TABLE ONLY public.label_set
     ADD CONSTRAINT label_set_tenant_id_labels_key UNIQUE (tenant_id, labels);
+
+ALTER TABLE ONLY public.log_batch
+    ADD CONSTRAINT log_batch_pkey PRIMARY KEY (batch_id, tenant_id);
 
 ALTER TABLE ONLY public.log
     ADD CONSTRAINT log_pkey PRIMARY KEY (id, created);

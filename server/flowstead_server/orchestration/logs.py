@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from flowstead_server.db import json_text
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
     from flowstead_server.domain.caller import Caller
 
 MAX_MESSAGE_CHARACTERS: Final = 1_000_000
+BATCH_MEMORY: Final = timedelta(hours=1)
 _ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
-async def write_run_logs(database: Database, caller: Caller, lines: Sequence[Mapping[str, Any]]) -> None:
+async def write_run_logs(
+    database: Database, caller: Caller, lines: Sequence[Mapping[str, Any]], batch_id: UUID | None = None
+) -> None:
     """Store lines, all or none. Members: flow_run_id (UUID), task_run_id, timestamp, name, level, message, info.
 
     A missing timestamp is now, a missing level INFO; a message beyond 1,000,000 characters is cut and marked; NUL
-    characters become U+FFFD. Raises ForeignKeyViolationError (a run does not exist), StaleWriteError (the
-    caller's claim has ended), BadInputError (timestamp).
+    characters become U+FFFD. A batch with a `batch_id` is stored once, however often it comes within BATCH_MEMORY.
+    Raises ForeignKeyViolationError (a run does not exist), StaleWriteError (the caller's claim has ended),
+    BadInputError (timestamp).
     """
     if not lines:
         return
@@ -37,7 +42,7 @@ async def write_run_logs(database: Database, caller: Caller, lines: Sequence[Map
         raise BadInputError(f"A log line cannot be written as JSON: {error}.") from error
     if "\\u0000" in text:
         text = _ESCAPED_NUL.sub("\\1\ufffd", text)
-    appended = await logs.append(database, caller.tenant_id, text, caller.claim_token)
+    appended = await logs.append(database, caller.tenant_id, text, caller.claim_token, batch_id)
     if not appended.complete:
         raise ForeignKeyViolationError
     run_ids: set[UUID] = {row["flow_run_id"] for row in rows if row["flow_run_id"] is not None}
@@ -63,6 +68,11 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any]:
         "message": message,
         "info": line.get("info"),
     }
+
+
+async def forget_log_batches(database: Database) -> int:
+    """Forget the ids of batches that are older than BATCH_MEMORY; returns how many."""
+    return await logs.forget_batches(database, BATCH_MEMORY)
 
 
 async def ensure_log_partitions(database: Database, days_ahead: int = 7) -> int:

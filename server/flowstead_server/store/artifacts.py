@@ -15,13 +15,28 @@ _SQL: Final = load_statements(__package__, "artifacts.sql")
 
 
 async def create(
-    executor: Executor, tenant_id: UUID, task_run_id: UUID, kind: str, data: str, claim_token: UUID | None
+    executor: Executor,
+    tenant_id: UUID,
+    task_run_id: UUID,
+    kind: str,
+    data: str,
+    claim_token: UUID | None,
+    artifact_id: UUID | None,
 ) -> UUID | None:
-    """Insert an artifact; null if there is no such task run, or its flow run is not of this claim."""
-    artifact_id: UUID | None = await executor.fetch_value(
-        _SQL["create"], tenant_id, task_run_id, kind, data, claim_token
+    """Insert an artifact, with this id if one is given.
+
+    Null if there is no such task run, or its flow run is not of this claim, or the id is taken.
+    """
+    created: UUID | None = await executor.fetch_value(
+        _SQL["create"], tenant_id, task_run_id, kind, data, claim_token, artifact_id
     )
-    return artifact_id
+    return created
+
+
+async def is_of_task_run(executor: Executor, tenant_id: UUID, task_run_id: UUID, artifact_id: UUID) -> bool:
+    """Whether the task run has this artifact."""
+    found: bool = await executor.fetch_value(_SQL["is_of_task_run"], tenant_id, task_run_id, artifact_id)
+    return found
 
 
 async def update(executor: Executor, tenant_id: UUID, artifact_id: UUID, data: str, claim_token: UUID | None) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from flowstead_server.db import load_statements
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from uuid import UUID
 
     from flowstead_server.db.database import Executor
@@ -23,11 +24,18 @@ class Appended:
     current: bool
 
 
-async def append(executor: Executor, tenant_id: UUID, lines: str, claim_token: UUID | None) -> Appended:
-    """Append lines (JSON list of columns)."""
-    row = await executor.fetch_row(_SQL["append"], tenant_id, lines, claim_token)
+async def append(
+    executor: Executor, tenant_id: UUID, lines: str, claim_token: UUID | None, batch_id: UUID | None
+) -> Appended:
+    """Append lines (JSON list of columns), unless a batch of this id was stored before."""
+    row = await executor.fetch_row(_SQL["append"], tenant_id, lines, claim_token, batch_id)
     assert row is not None
     return Appended(row["complete"], row["current"])
+
+
+async def forget_batches(executor: Executor, age: timedelta) -> int:
+    """Forget the ids of batches that were stored longer ago than `age`; returns how many."""
+    return await executor.execute(_SQL["forget_batches"], age)
 
 
 async def ensure_partitions(executor: Executor, days_ahead: int) -> int:

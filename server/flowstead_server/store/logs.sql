@@ -1,4 +1,5 @@
--- Appends lines if every run that they name exists in the tenant, and, with a claim token, is of that claim.
+-- Appends lines if every run that they name exists in the tenant, and, with a claim token, is of that claim; but a batch
+-- with an id that was stored before is left alone. One that is being stored at this moment is waited for.
 -- name: append
 with input as materialized (
     select *
@@ -35,16 +36,27 @@ locked as materialized (
         order by key
     ) k
 ),
+batch as (
+    insert into log_batch (batch_id, tenant_id)
+    select $4, $1
+    from verdict v, (select count(*) as locks from locked) l
+    where $4::uuid is not null and v.complete and v.current and l.locks >= 0
+    on conflict do nothing
+    returning batch_id
+),
 written as (
     insert into log (tenant_id, flow_run_id, task_run_id, timestamp, name, level, message, info)
     select
         $1, i.flow_run_id, i.task_run_id, coalesce(i.timestamp, now()), i.name, coalesce(i.level, 'INFO'), i.message,
         i.info
     from input i, verdict v, (select count(*) as locks from locked) l
-    where v.complete and v.current and l.locks >= 0
+    where v.complete and v.current and l.locks >= 0 and ($4::uuid is null or exists (select from batch))
     order by i.position
 )
 select complete, current from verdict;
+
+-- name: forget_batches
+delete from log_batch where created < now() - $1::interval;
 
 -- name: ensure_partitions
 select ensure_log_partitions($1);

@@ -25,12 +25,14 @@ class Shelf:
 
     def __init__(self, failures=0):
         self.batches = []
+        self.attempts = []
         self.failures = failures
         self.changed = threading.Condition()
 
-    def write_run_logs(self, logs):
+    def write_run_logs(self, logs, batch_id):
         with self.changed:
             self.changed.notify_all()
+            self.attempts.append((batch_id, [line["message"] for line in logs]))
             if self.failures:
                 self.failures -= 1
                 raise OSError("no network")
@@ -94,6 +96,24 @@ def test_failed_uploads_are_kept_and_tried_again(recwarn):
     assert shelf.lines() == ["a", "b"]
 
 
+@pytest.mark.filterwarnings("ignore:Failed to write logs")
+def test_a_batch_is_sent_again_as_it_was():
+    """So that the API knows it by its id if only the answer was lost."""
+    shelf = Shelf(failures=2)
+    manager = LogManager(shelf)
+    with set_temporary_config({"cloud.logging_delay": 600, "cloud.logging_heartbeat": 600}):
+        manager.enqueue(line("a"))
+        for later in ("b", "c", "d"):
+            manager.flush(timeout=20)
+            manager.enqueue(line(later))
+        assert manager.flush(timeout=20)
+    manager.stop()
+    (first, _), *others = shelf.attempts
+    assert others[:2] == [(first, ["a"]), (first, ["a"])]
+    assert shelf.lines() == ["a", "b", "c", "d"]
+    assert first not in {batch_id for batch_id, _ in others[2:]}
+
+
 def test_failures_warn():
     shelf = Shelf(failures=1)
     manager = LogManager(shelf)
@@ -143,7 +163,7 @@ def test_a_forked_child_starts_with_nothing_and_ships_its_own(manager, shelf):
 
 def test_refused_lines_are_dropped_at_once():
     class Closed(Shelf):
-        def write_run_logs(self, logs):
+        def write_run_logs(self, logs, batch_id):
             self.batches.append(list(logs))
             raise VersionLockMismatchSignal("another process has the run")
 

@@ -71,6 +71,9 @@ class CreateTaskRunArtifactInput:
     kind: str = strawberry.field(description="What it is: `link`, `markdown` or a kind of your own.")
     data: JSON = strawberry.field(description="Its content, at most 1,000,000 bytes of JSON.")
     tenant_id: UUID | None = strawberry.field(description="Tenant of the task run; null means the caller's own.")
+    id: UUID | None = strawberry.field(
+        description="An id of your own for the artifact: a request that repeats it stores nothing again."
+    )
 
 
 @wire_input(name="update_task_run_artifact_input", description="New content of an artifact.")

@@ -139,6 +139,9 @@ class WriteRunLogsInput:
     """Input of `write_run_logs`."""
 
     logs: list[WriteRunLogInput] = strawberry.field(description="The lines, in their order.")
+    batch_id: UUID | None = strawberry.field(
+        description="An id of your own for these lines: a request that repeats it within an hour stores nothing again."
+    )
 
 
 @wire_input(name="set_flow_run_labels_input", description="New labels for a flow run.")

@@ -26,9 +26,14 @@ class ArtifactMutations:
     ) -> TaskRunArtifactIdPayload | None:
         """Create an artifact."""
         context = info.context
-        artifact_id = await artifacts.create_task_run_artifact(
-            context.database, context.caller, input_.task_run_id, input_.kind, input_.data, input_.tenant_id
+        wanted = artifacts.CreateArtifact(
+            task_run_id=input_.task_run_id,
+            kind=input_.kind,
+            data=input_.data,
+            tenant_id=input_.tenant_id,
+            id=input_.id,
         )
+        artifact_id = await artifacts.create_task_run_artifact(context.database, context.caller, wanted)
         return TaskRunArtifactIdPayload(id=artifact_id)
 
     @mutation(description="Replace the content of an artifact.")

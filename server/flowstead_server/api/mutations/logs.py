@@ -19,10 +19,11 @@ class LogMutations:
     """The fields of `Mutation` for log lines."""
 
     @mutation(
-        description="Store log lines. If one belongs to an unknown run nothing is stored (`Foreign key violation.`)."
+        description="Store log lines. If one belongs to an unknown run nothing is stored (`Foreign key violation.`). "
+        "A repeated `batch_id` stores nothing again."
     )
     async def write_run_logs(self, info: Info, input_: Input[WriteRunLogsInput]) -> SuccessPayload | None:
         """Store log lines; they stay the mappings that they were on the wire."""
         lines = cast("list[Mapping[str, Any]]", input_.logs)
-        await logs.write_run_logs(info.context.database, info.context.caller, lines)
+        await logs.write_run_logs(info.context.database, info.context.caller, lines, input_.batch_id)
         return SuccessPayload(success=True)
