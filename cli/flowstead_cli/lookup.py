@@ -1,6 +1,7 @@
 """Which flow a user means: the rules for the options of `prefect run`, and the search in the API."""
 
 import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flowstead_cli.errors import CliError, LookupOptionsError
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
     from prefect._generated.types import FlowRecord
     from prefect.client.session import Session
 
-__all__ = ["check_lookup_options", "find_flow"]
+__all__ = ["check_lookup_options", "check_parameters", "find_flow"]
 
 
 def check_lookup_options(
@@ -53,6 +54,22 @@ def find_flow(session: "Session", *, flow_id: str | None, name: str | None, proj
             "register it again, or name another version."
         )
     return flow
+
+
+def check_parameters(flow_name: str, known: Iterable[str], given: Iterable[str]) -> None:
+    """Accept parameters that the flow has.
+
+    Raises:
+        CliError: one of them is unknown; says which there are.
+    """
+    names = sorted(known)
+    unknown = sorted(set(given) - set(names))
+    if not unknown:
+        return
+    listed = ", ".join(map(repr, names))
+    there = f"Its parameters are {listed}." if names else "It has no parameters."
+    what = "parameter" if len(unknown) == 1 else "parameters"
+    raise CliError(f"Flow {flow_name!r} does not have the {what} {', '.join(map(repr, unknown))}. {there}")
 
 
 def _by_id(session: "Session", flow_id: str) -> "FlowRecord":

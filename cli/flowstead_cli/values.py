@@ -1,13 +1,14 @@
-"""What users write as `key=value`, and files of such values.  Pure but for reading the file; raises `CliError`."""
+"""What users write as `key=value` or `@file`, and such files.  Pure but for reading them; raises `CliError`."""
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from flowstead_cli.errors import CliError
 
-__all__ = ["merge_parameters", "parse_pairs", "read_parameter_file"]
+__all__ = ["merge_parameters", "parse_pairs", "read_parameter_file", "split_files"]
 
 _MAX_SHOWN = 1000
 
@@ -37,7 +38,7 @@ def parse_pairs(kind: str, pairs: Iterable[str]) -> dict[str, Any]:
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or not key:
-            raise CliError(f"Failed to parse {kind} {pair!r}: expected key=value.")
+            raise CliError(f"Failed to parse {kind} {pair[:_MAX_SHOWN]!r}: expected key=value.")
         try:
             values[key] = _parse_value(text)
         # Besides what is no JSON: numbers too long and lists too deep for Python.
@@ -48,15 +49,26 @@ def parse_pairs(kind: str, pairs: Iterable[str]) -> dict[str, Any]:
     return values
 
 
+def split_files(options: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the files that `--param` options name as `@file`, and the other options."""
+    files, pairs = [], []
+    for option in options:
+        if option.startswith("@"):
+            files.append(option[1:])
+        else:
+            pairs.append(option)
+    return files, pairs
+
+
 def read_parameter_file(path: str) -> dict[str, Any]:
-    """Return the parameters in a JSON file.
+    """Return the parameters in a JSON file, or in standard input for `-`.
 
     Raises:
         CliError: the file is missing or unreadable, is no JSON, or holds something other than an object.
     """
-    file = Path(path).expanduser().absolute()
+    file: Path | str = "<standard input>" if path == "-" else Path(path).expanduser().absolute()
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8") if isinstance(file, Path) else sys.stdin.read()
     except FileNotFoundError:
         raise CliError(f"Parameter file does not exist: '{file}'") from None
     except (OSError, UnicodeDecodeError) as error:

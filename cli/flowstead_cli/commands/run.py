@@ -5,16 +5,19 @@ run was created, or with `--watch` and in local runs that it succeeded.
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
 
 from flowstead_cli.commands.agent import normalised_level
+from flowstead_cli.created import abort_creation, describe_created, show_created_as_json
 from flowstead_cli.errors import CliError
-from flowstead_cli.lookup import check_lookup_options, find_flow
-from flowstead_cli.output.lines import GREEN, RED, YELLOW, item, say, step
-from flowstead_cli.values import merge_parameters, parse_pairs, read_parameter_file
+from flowstead_cli.lookup import check_lookup_options, check_parameters, find_flow
+from flowstead_cli.moments import parse_start
+from flowstead_cli.output.lines import GREEN, RED, YELLOW, say, step
+from flowstead_cli.values import merge_parameters, parse_pairs, read_parameter_file, split_files
 from flowstead_cli.wiring import command_app
 
 if TYPE_CHECKING:
@@ -40,11 +43,13 @@ class Options:
     param_file: str | None = None
     log_level: str | None = None
     idempotency_key: str | None = None
+    start: str | None = None
     execute: bool = False
     schedule: bool = False
     quiet: bool = False
     no_logs: bool = False
     watch: bool = False
+    as_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Inputs:
     parameters: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
     log_level: str | None = None
+    start: datetime | None = None
 
 
 def run(options: Options) -> int:
@@ -71,7 +77,13 @@ def run(options: Options) -> int:
         module=options.module,
     )
     inputs = _inputs(options)
+    if options.quiet and options.as_json:
+        raise CliError("Error: give either `--quiet`, which prints the id only, or `--json`.")
+    if options.execute and options.as_json:
+        raise CliError("Error: give either `--execute`, which shows the run as it goes on, or `--json`.")
     if options.path is not None or options.module is not None:
+        if options.start is not None:
+            raise CliError("Error: `--start` can only be specified for flow runs through the API; this one starts now.")
         from flowstead_cli.local_run import run_locally
 
         return run_locally(
@@ -83,6 +95,7 @@ def run(options: Options) -> int:
             log_level=inputs.log_level,
             no_logs=options.no_logs,
             on_schedule=options.schedule,
+            as_json=options.as_json,
         )
     if options.schedule:
         raise CliError("Error: `--schedule` can only be specified for local flow runs")
@@ -92,34 +105,44 @@ def run(options: Options) -> int:
 def _inputs(options: Options) -> Inputs:
     log_level = normalised_level(options.log_level)
     context = parse_pairs("context", options.context)
-    from_file = read_parameter_file(options.param_file) if options.param_file is not None else {}
-    parameters, twice = merge_parameters(from_file, parse_pairs("parameter", options.params))
-    if twice and not options.quiet:
+    files, pairs = split_files(options.params)
+    from_files: dict[str, Any] = {}
+    for file in [options.param_file, *files]:
+        if file is not None:
+            from_files.update(read_parameter_file(file))
+    parameters, twice = merge_parameters(from_files, parse_pairs("parameter", pairs))
+    if twice and not (options.quiet or options.as_json):
         say(
             "The following parameters were specified by file and CLI, the CLI value will be used: "
             f"{{{', '.join(repr(key) for key in sorted(twice))}}}",
             YELLOW,
         )
-    return Inputs(parameters=parameters, context=context, log_level=log_level)
+    start = None if options.start is None else parse_start(options.start, datetime.now(UTC))
+    return Inputs(parameters=parameters, context=context, log_level=log_level, start=start)
 
 
 def _run_through_api(options: Options, inputs: Inputs) -> int:
     from flowstead_cli.api import open_session
 
     created: list[str] = []
+    silent = options.quiet or options.as_json
     with open_session() as session:
         try:
-            with step("Looking up flow metadata...", quiet=options.quiet):
+            with step("Looking up flow metadata...", quiet=silent):
                 flow = find_flow(session, flow_id=options.flow_id, name=options.name, project=options.project)
-            with step(f"Creating run for flow {flow.name!r}...", quiet=options.quiet):
+                if isinstance(flow.parameters, list):
+                    check_parameters(flow.name, (str(known["name"]) for known in flow.parameters), inputs.parameters)
+            with step(f"Creating run for flow {flow.name!r}...", quiet=silent):
                 flow_run_id = _create(session, flow, options, inputs)
                 created.append(flow_run_id)
             if options.quiet:
                 say(flow_run_id)
-            else:
-                _describe(session, flow_run_id)
+            elif not options.as_json:
+                describe_created(session, flow_run_id, tell_start=inputs.start is not None)
+            elif not options.watch:
+                show_created_as_json(session, flow_run_id)
         except KeyboardInterrupt:
-            return _abort_creation(session, created)
+            return abort_creation(session, created, quiet=options.as_json)
         if options.execute:
             from flowstead_cli.agentless import execute_here
 
@@ -130,7 +153,7 @@ def _run_through_api(options: Options, inputs: Inputs) -> int:
             return 0
         from flowstead_cli.watching import watch
 
-        return watch(session, flow_run_id, logs=not options.no_logs, quiet=options.quiet)
+        return watch(session, flow_run_id, logs=not options.no_logs, quiet=options.quiet, as_json=options.as_json)
 
 
 def _create(session: "Session", flow: "FlowRecord", options: Options, inputs: Inputs) -> str:
@@ -157,33 +180,9 @@ def _create(session: "Session", flow: "FlowRecord", options: Options, inputs: In
         run_config=run_config,
         # A request that is sent again must not make a second run.
         idempotency_key=options.idempotency_key or uuid4().hex,
+        scheduled_start_time=UNSET if inputs.start is None else inputs.start,
     )
     return session.execute(request).id
-
-
-def _describe(session: "Session", flow_run_id: str) -> None:
-    from prefect._generated import operations as ops
-
-    flow_run = session.execute(ops.flow_run_view(id=flow_run_id))
-    if flow_run is None:
-        raise CliError(f"The flow run {flow_run_id} was created, but the API does not know it any more.")
-    item(f"Name: {flow_run.name}")
-    item(f"UUID: {flow_run_id}")
-    item(f"Labels: {list(flow_run.labels or [])}")
-    item(f"Parameters: {flow_run.parameters or {}}")
-    item(f"Context: {flow_run.context or {}}")
-
-
-def _abort_creation(session: "Session", created: list[str]) -> int:
-    from prefect._generated import operations as ops
-
-    say("\nKeyboard interrupt detected! Aborting...")
-    if created:
-        session.execute(ops.cancel_flow_run(flow_run_id=created[0]))
-        say("Cancelled flow run.")
-    else:
-        say("Aborted.")
-    return 0
 
 
 def report_outcome(state: str, message: str | None, *, quiet: bool = False) -> int:
@@ -229,7 +228,12 @@ def main(
     ] = None,
     param: Annotated[
         list[str] | None,
-        typer.Option("--param", metavar="KEY=VALUE", help="Parameter, its value as JSON; can be repeated."),
+        typer.Option(
+            "--param",
+            metavar="KEY=VALUE",
+            help="Parameter, its value as JSON, or @FILE with a JSON object of parameters (@- reads standard input); "
+            "can be repeated.",
+        ),
     ] = None,
     param_file: Annotated[
         str | None, typer.Option("--param-file", help="JSON file with parameters; --param wins over it.")
@@ -240,6 +244,14 @@ def main(
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="Create at most one run with this key.")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--start",
+            metavar="TIME",
+            help="When the run starts: a time in ISO form (without a zone: in this machine's), or 'in 10 minutes'.",
+        ),
+    ] = None,
     execute: Annotated[
         bool, typer.Option("--execute", help="Execute the run here, in this terminal, without an agent.")
     ] = False,
@@ -247,12 +259,17 @@ def main(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the id of the run.")] = False,
     no_logs: Annotated[bool, typer.Option("--no-logs", help="Do not show log lines.")] = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the run until it is finished.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the run as one JSON object, with --watch when it is finished.")
+    ] = False,
 ) -> int:
     """Run a flow: through an agent (--id, --name, --project) or here (--path, --module).
 
     Examples:
 
       prefect run --name hello-world --param name=Marvin --watch
+
+      prefect run --name hello-world --start 'in 10 minutes' --quiet
 
       prefect run --path hello.py --param 'names=["Ford", "Arthur"]'
     """
@@ -270,10 +287,12 @@ def main(
             param_file=param_file,
             log_level=log_level,
             idempotency_key=idempotency_key,
+            start=start,
             execute=execute,
             schedule=schedule,
             quiet=quiet,
             no_logs=no_logs,
             watch=watch,
+            as_json=as_json,
         )
     )

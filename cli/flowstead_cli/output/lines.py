@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 __all__ = ["GREEN", "RED", "YELLOW", "colour", "item", "say", "step", "summary"]
 
@@ -14,16 +15,16 @@ GREEN, YELLOW, RED = "32", "33", "31"
 TREE = "└── "
 
 
-def colour(text: str, code: str | None) -> str:
-    """Return the text in a colour (an SGR code such as `31`), if standard output shows colours."""
-    if code is None or "NO_COLOR" in os.environ or not sys.stdout.isatty():
+def colour(text: str, code: str | None, stream: TextIO | None = None) -> str:
+    """Return the text in a colour (an SGR code such as `31`), if the stream (standard output) shows colours."""
+    if code is None or "NO_COLOR" in os.environ or not (stream or sys.stdout).isatty():
         return text
     return f"\x1b[{code}m{text}\x1b[0m"
 
 
-def say(text: str = "", code: str | None = None, *, end: str = "\n") -> None:
-    """Print a line now."""
-    print(colour(text, code), end=end, flush=True)
+def say(text: str = "", code: str | None = None, *, end: str = "\n", stream: TextIO | None = None) -> None:
+    """Print a line now, to standard output unless told otherwise."""
+    print(colour(text, code, stream), end=end, file=stream, flush=True)
 
 
 def item(text: str) -> None:

@@ -12,15 +12,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO, cast
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
 
-__all__ = ["Line", "PlainScreen", "Progress", "Screen", "TerminalScreen", "format_line", "open_screen", "ticking"]
+__all__ = [
+    "FINISHED_STATES",
+    "Line",
+    "PlainScreen",
+    "Progress",
+    "Screen",
+    "TaskRun",
+    "TerminalScreen",
+    "format_line",
+    "open_screen",
+    "ticking",
+    "without_controls",
+]
 
 _NUMBERS = {"CRITICAL": 50, "ERROR": 40, "WARNING": 30, "INFO": 20, "DEBUG": 10}
-_FINISHED = frozenset(
+FINISHED_STATES = frozenset(
     {
         "Success",
         "Failed",
@@ -31,6 +44,7 @@ _FINISHED = frozenset(
         "Cached",
         "Mapped",
         "Cancelled",
+        "Finished",
         "Looped",
     }
 )
@@ -60,18 +74,36 @@ class Line:
 
 
 @dataclass(slots=True)
+class TaskRun:
+    """The last state of a task run."""
+
+    id: str
+    name: str
+    map_index: int
+    state: str
+    message: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name, with its place among mapped children."""
+        place = f"[{self.map_index}]"
+        return self.name if self.map_index < 0 or self.name.endswith(place) else f"{self.name}{place}"
+
+
+@dataclass(slots=True)
 class Progress:
     """What is known about the run: its state, and the state of each task run that was seen."""
 
     state: str = "Scheduled"
-    task_states: dict[str, str] = field(default_factory=dict)
+    task_runs: dict[str, TaskRun] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     note: str = ""
+    waits_for: str = ""
 
     @property
     def finished_tasks(self) -> int:
         """How many task runs are in a finished state."""
-        return sum(state in _FINISHED for state in self.task_states.values())
+        return sum(run.state in FINISHED_STATES for run in self.task_runs.values())
 
     @property
     def elapsed(self) -> int:
@@ -82,8 +114,8 @@ class Progress:
         minutes, seconds = divmod(self.elapsed, 60)
         hours, minutes = divmod(minutes, 60)
         clock = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-        tasks = f"{self.finished_tasks}/{len(self.task_states)} task runs" if self.task_states else ""
-        return " · ".join(part for part in (self.state, clock, tasks, self.note) if part)
+        tasks = f"{self.finished_tasks}/{len(self.task_runs)} task runs" if self.task_runs else ""
+        return " · ".join(part for part in (self.state, clock, tasks, self.note or self.waits_for) if part)
 
 
 def format_line(line: Line) -> str:
@@ -106,12 +138,15 @@ class Screen(Protocol):
 
 
 class PlainScreen:
-    """Lines only, for pipes and files."""
+    """Lines only, for pipes and files; `stream` defaults to standard output."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stdout if stream is None else stream
 
     def write(self, lines: list[Line]) -> None:
         """Write the lines and flush, so that a reader sees them now."""
-        sys.stdout.write("".join(f"{format_line(line)}\n" for line in lines))
-        sys.stdout.flush()
+        self._stream.write("".join(f"{format_line(line)}\n" for line in lines))
+        self._stream.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -122,8 +157,13 @@ class PlainScreen:
         return
 
 
+def without_controls(text: str) -> str:
+    """Return a text that cannot steer the terminal, whatever a flow wrote into it."""
+    return "".join(char if char in "\n\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 class _StatusLine:
-    """Draws the progress as it is at that moment, whoever asks for a redraw."""
+    """Draws the progress as it is at that moment, whoever asks for a redraw; one line, cut where the terminal ends."""
 
     def __init__(self, progress: Progress) -> None:
         from rich.spinner import Spinner
@@ -131,19 +171,22 @@ class _StatusLine:
         self._progress = progress
         self._spinner = Spinner("dots", style="cyan")
 
-    def __rich__(self) -> "RenderableType":
-        self._spinner.update(text=str(self._progress))
-        return self._spinner
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.text import Text
+
+        frame = self._spinner.render(console.get_time())
+        text = without_controls(str(self._progress))
+        yield Text.assemble(cast("Text", frame), " ", text, no_wrap=True, overflow="ellipsis")
 
 
 class TerminalScreen:
     """Coloured lines above a status line that is redrawn while the run goes on."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, stream: TextIO | None = None) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self._console = Console(highlight=False)
+        self._console = Console(file=stream, highlight=False)
         self._live = Live(
             _StatusLine(progress),
             console=self._console,
@@ -159,11 +202,7 @@ class TerminalScreen:
 
         text = Text()
         for index, line in enumerate(lines):
-            # What a flow logs must not steer the terminal.
-            shown = "".join(
-                char if char in "\n\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}"
-                for char in format_line(line)
-            )
+            shown = without_controls(format_line(line))
             text.append(shown if index == 0 else f"\n{shown}", line.style)
         self._console.print(text, soft_wrap=True)
 
@@ -177,9 +216,10 @@ class TerminalScreen:
         self._live.stop()
 
 
-def open_screen(progress: Progress) -> Screen:
-    """Return the screen that fits standard output."""
-    return TerminalScreen(progress) if sys.stdout.isatty() else PlainScreen()
+def open_screen(progress: Progress, stream: TextIO | None = None) -> Screen:
+    """Return the screen that fits a stream, by default standard output."""
+    stream = sys.stdout if stream is None else stream
+    return TerminalScreen(progress, stream) if stream.isatty() else PlainScreen(stream)
 
 
 class _End:

@@ -273,6 +273,72 @@ class FlowRunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CreatedFlowRunFlowProject:
+    """`project` of `CreatedFlowRunFlow`."""
+
+    name: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> CreatedFlowRunFlowProject:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            name=data["name"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedFlowRunFlow:
+    """`flow` of `CreatedFlowRun`."""
+
+    name: str
+    version: int | None
+    project: CreatedFlowRunFlowProject
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> CreatedFlowRunFlow:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            name=data["name"],
+            version=data["version"],
+            project=CreatedFlowRunFlowProject.from_wire(data["project"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedFlowRun:
+    """A part of the answer to `flow_run_by_pk`."""
+
+    name: str | None
+    flow_id: str
+    state: str | None
+    state_message: str | None
+    labels: Any
+    parameters: Any
+    context: Any
+    scheduled_start_time: datetime
+    start_time: datetime | None
+    end_time: datetime | None
+    flow: CreatedFlowRunFlow
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> CreatedFlowRun:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            name=data["name"],
+            flow_id=data["flow_id"],
+            state=data["state"],
+            state_message=data["state_message"],
+            labels=data["labels"],
+            parameters=data["parameters"],
+            context=data["context"],
+            scheduled_start_time=parse_datetime(data["scheduled_start_time"]),
+            start_time=optional(data["start_time"], parse_datetime),
+            end_time=optional(data["end_time"], parse_datetime),
+            flow=CreatedFlowRunFlow.from_wire(data["flow"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class FlowRunProgressTotalAggregate:
     """`aggregate` of `FlowRunProgressTotal`."""
 
@@ -380,6 +446,7 @@ class FlowRunLine:
     name: str | None
     state: str | None
     created: datetime
+    scheduled_start_time: datetime
     start_time: datetime | None
     end_time: datetime | None
     flow: FlowRunLineFlow
@@ -392,6 +459,7 @@ class FlowRunLine:
             name=data["name"],
             state=data["state"],
             created=parse_datetime(data["created"]),
+            scheduled_start_time=parse_datetime(data["scheduled_start_time"]),
             start_time=optional(data["start_time"], parse_datetime),
             end_time=optional(data["end_time"], parse_datetime),
             flow=FlowRunLineFlow.from_wire(data["flow"]),
@@ -797,6 +865,42 @@ def flow_run_view(*, id: str) -> Request[FlowRunRecord | None]:
     )
 
 
+_CREATED_FLOW_RUN = """\
+query created_flow_run($id: uuid!) {
+  flow_run_by_pk(id: $id) {
+    name
+    flow_id
+    state
+    state_message
+    labels
+    parameters
+    context
+    scheduled_start_time
+    start_time
+    end_time
+    flow {
+      name
+      version
+      project {
+        name
+      }
+    }
+  }
+}
+"""
+
+
+def created_flow_run(*, id: str) -> Request[CreatedFlowRun | None]:
+    """Return what a user is told about a run that was just created."""
+    return Request(
+        "created_flow_run",
+        "query",
+        _CREATED_FLOW_RUN,
+        {"id": id},
+        lambda data: optional(data["flow_run_by_pk"], CreatedFlowRun.from_wire),
+    )
+
+
 _FLOW_RUN_PROGRESS = """\
 query flow_run_progress($id: uuid!) {
   flow_run_by_pk(id: $id) {
@@ -867,6 +971,7 @@ fragment flow_run_line on flow_run {
   name
   state
   created
+  scheduled_start_time
   start_time
   end_time
   flow {
@@ -911,6 +1016,7 @@ fragment flow_run_line on flow_run {
   name
   state
   created
+  scheduled_start_time
   start_time
   end_time
   flow {
@@ -952,6 +1058,7 @@ fragment flow_run_line on flow_run {
   name
   state
   created
+  scheduled_start_time
   start_time
   end_time
   flow {

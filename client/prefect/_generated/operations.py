@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prefect._generated.projects import create_project as create_project
     from prefect._generated.artifacts import create_task_run_artifact as create_task_run_artifact
     from prefect._generated.tenants import create_tenant as create_tenant
+    from prefect._generated.flow_runs import created_flow_run as created_flow_run
     from prefect._generated.api_keys import delete_api_key as delete_api_key
     from prefect._generated.key_values import delete_key_value as delete_key_value
     from prefect._generated.projects import delete_project as delete_project
@@ -104,6 +105,7 @@ _HOMES: dict[str, str] = {
     "create_project": "projects",
     "create_task_run_artifact": "artifacts",
     "create_tenant": "tenants",
+    "created_flow_run": "flow_runs",
     "delete_api_key": "api_keys",
     "delete_key_value": "key_values",
     "delete_project": "projects",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from prefect._generated.projects import CreateProject as CreateProject
     from prefect._generated.artifacts import CreateTaskRunArtifact as CreateTaskRunArtifact
     from prefect._generated.tenants import CreateTenant as CreateTenant
+    from prefect._generated.flow_runs import CreatedFlowRun as CreatedFlowRun
+    from prefect._generated.flow_runs import CreatedFlowRunFlow as CreatedFlowRunFlow
+    from prefect._generated.flow_runs import CreatedFlowRunFlowProject as CreatedFlowRunFlowProject
     from prefect._generated.api_keys import DeleteApiKey as DeleteApiKey
     from prefect._generated.key_values import DeleteKeyValue as DeleteKeyValue
     from prefect._generated.projects import DeleteProject as DeleteProject
@@ -132,6 +135,9 @@ _HOMES: dict[str, str] = {
     "CreateProject": "projects",
     "CreateTaskRunArtifact": "artifacts",
     "CreateTenant": "tenants",
+    "CreatedFlowRun": "flow_runs",
+    "CreatedFlowRunFlow": "flow_runs",
+    "CreatedFlowRunFlowProject": "flow_runs",
     "DeleteApiKey": "api_keys",
     "DeleteKeyValue": "key_values",
     "DeleteProject": "projects",

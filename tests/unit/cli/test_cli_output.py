@@ -9,7 +9,7 @@ import pytest
 from flowstead_cli.output.lines import summary
 from flowstead_cli.output.listings import as_json
 from flowstead_cli.output.tables import age, render_table
-from flowstead_cli.output.tail import Line, PlainScreen, Progress, format_line, ticking
+from flowstead_cli.output.tail import Line, PlainScreen, Progress, TaskRun, format_line, ticking
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -79,7 +79,9 @@ def test_lines_are_coloured_by_level(level, style):
 
 
 def test_progress_counts_finished_task_runs():
-    progress = Progress(state="Running", task_states={"a": "Success", "b": "Running", "c": "Failed", "d": "Retrying"})
+    states = ["Success", "Running", "Failed", "Retrying"]
+    runs = {name: TaskRun(name, name, -1, state) for name, state in zip("abcd", states, strict=True)}
+    progress = Progress(state="Running", task_runs=runs)
     assert progress.finished_tasks == 2
     assert str(progress).startswith("Running · 0:00 · 2/4 task runs")
 
