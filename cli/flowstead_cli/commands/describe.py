@@ -4,7 +4,7 @@ A name that fits several things describes none of them: the candidates are liste
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -117,7 +117,7 @@ class FlowRunOptions:
 
 
 def describe_flow_run(options: FlowRunOptions) -> None:
-    """Print a flow run.
+    """Print a flow run, and why it is where it is.
 
     Raises:
         CliError: no run was named, there is no such run, or there are several.
@@ -145,16 +145,18 @@ def describe_flow_run(options: FlowRunOptions) -> None:
                 limit=_MOST_CANDIDATES + 1,
             )
         )
+        explanation = session.execute(ops.flow_run_explanation(flow_run_id=runs[0].id)) if len(runs) == 1 else None
     if not runs:
         raise missing
-    if len(runs) > 1:
+    if explanation is None:
         listed = [
             f"  --id {run.id}  (flow '{run.flow.name}', project '{run.flow.project.name}', {run.state}, "
             f"created {age(run.created)})"
             for run in runs
         ]
         raise CliError(_several(f"Found multiple flow runs with the name {options.name!r}. Give one of these:", listed))
-    _print(runs[0], options.output)
+    why = {name: getattr(explanation, name) for name in ("reason", "message", "since", "until")}
+    _print({**asdict(runs[0]), "explanation": why}, options.output)
 
 
 @app.command("flows")
@@ -186,5 +188,5 @@ def flow_runs(
     flow_name: Annotated[str | None, typer.Option("--flow-name", "-fn", help="Only a run of this flow.")] = None,
     output: Output = Format.JSON,
 ) -> None:
-    """Describe a flow run: its parameters, times and state."""
+    """Describe a flow run: its parameters, times and state, and what it waits for."""
     describe_flow_run(FlowRunOptions(name, flow_run_id, flow_name, output))

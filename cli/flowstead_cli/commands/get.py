@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,9 +10,13 @@ from flowstead_cli.commands.logs import logs
 from flowstead_cli.output.listings import Column, Format, Output, ago, second, show
 from flowstead_cli.wiring import group_app
 
+if TYPE_CHECKING:
+    from prefect._generated.types import FlowRunLine
+
 app = group_app("List flows, flow runs, tasks, projects, agents and logs.")
 
 DEFAULT_LIMIT = 10
+_WAITING_STATES = frozenset({"Scheduled", "Retrying", "Resume", "Paused", "Queued", "Submitted", "Pending"})
 _HEALTHY_FOR = timedelta(minutes=1)
 
 Limit = Annotated[int, typer.Option("--limit", "-l", min=1, help="How many rows at most.")]
@@ -76,7 +80,7 @@ class FlowRunOptions:
 
 
 def get_flow_runs(options: FlowRunOptions) -> None:
-    """Print flow runs, newest first."""
+    """Print flow runs, newest first; a run that waits is listed with the time at which it is to start."""
     from flowstead_cli.api import open_session
     from prefect._generated import operations as ops
 
@@ -85,18 +89,30 @@ def get_flow_runs(options: FlowRunOptions) -> None:
         runs = session.execute(
             listing(flow_name=_given(options.flow), project_name=_given(options.project), limit=options.limit)
         )
-    show(
-        [
-            Column("NAME", "name"),
-            Column("FLOW NAME", "flow_name"),
-            Column("STATE", "state"),
-            ago("AGE", "created"),
-            Column("START TIME", "start_time", second),
-            Column("ID", "id"),
-        ],
-        [(run.name, run.flow.name, run.state, run.created, run.start_time, run.id) for run in runs],
-        options.output,
-    )
+    columns = [
+        Column("NAME", "name"),
+        Column("FLOW NAME", "flow_name"),
+        Column("STATE", "state"),
+        ago("AGE", "created"),
+        Column("START TIME", "start_time", second),
+        Column("ID", "id"),
+    ]
+    rows: list[tuple[Any, ...]] = [
+        (run.name, run.flow.name, run.state, run.created, _start(run), run.id) for run in runs
+    ]
+    if options.output is not Format.TABLE:
+        # a program wants to know which of the two it is
+        columns.append(Column("SCHEDULED START TIME", "scheduled_start_time"))
+        rows = [
+            (*row[:4], run.start_time, run.id, run.scheduled_start_time) for row, run in zip(rows, runs, strict=True)
+        ]
+    show(columns, rows, options.output)
+
+
+def _start(run: "FlowRunLine") -> datetime | None:
+    """When a run started, or while it waits, when it is to start."""
+    waits = run.start_time is None and run.state in _WAITING_STATES
+    return run.scheduled_start_time if waits else run.start_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""`prefect logs` and `prefect get logs`, which are one command: the stored log of a flow run."""
+"""`prefect logs` and `prefect get logs`, which are one command: the stored log of a flow run, and with `--follow` what
+is still being written."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -26,23 +27,31 @@ class Options:
     flow_run_id: str | None = None
     info: bool = False
     output: Format = Format.TABLE
+    follow: bool = False
 
 
 def run(options: Options) -> None:
     """Print the whole log of a flow run; of several runs with the name, that of the last started one.
 
     Raises:
-        CliError: no run was named, or there is none of that name or id.
+        CliError: no run was named, there is none of that name or id, or options contradict each other.
         prefect.exceptions.ClientError: the API refused or cannot be reached.
     """
     from flowstead_cli.api import open_session
     from prefect._generated import operations as ops
 
     name, flow_run_id = _meant(options)
+    if options.follow and (options.info or options.output is Format.YAML):
+        raise CliError("`--follow` prints lines as a table or as JSON; it goes with neither `--info` nor YAML.")
     rows: list[tuple[Any, ...]] = []
     infos: list[Any] = []
     with open_session() as session:
         found = _flow_run_id(session, name, flow_run_id)
+        if options.follow:
+            from flowstead_cli.log_follow import follow_log
+
+            follow_log(session, found, as_json=options.output is Format.JSON)
+            return
         while True:
             page = session.execute(ops.flow_run_logs(flow_run_id=found, limit=_PAGE, offset=len(rows)))
             if page is None:
@@ -112,14 +121,20 @@ def logs(
     info: Annotated[
         bool, typer.Option("--info", "-i", help="Print what each line carries besides its text, and nothing else.")
     ] = False,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="Print lines as they are written, until the run is finished."),
+    ] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Print the log of a flow run.
 
+    With --follow, JSON is one object for each line.
+
     Examples:
 
-      prefect logs sturdy-heron
+      prefect logs sturdy-heron --follow
 
       prefect logs 019aae4c-6a4e-7d1c-bb1a-6f3a3a0f7c55 --output json
     """
-    run(Options(run=flow_run, name=name, flow_run_id=flow_run_id, info=info, output=output))
+    run(Options(run=flow_run, name=name, flow_run_id=flow_run_id, info=info, output=output, follow=follow))
