@@ -14,6 +14,22 @@ from prefect.utilities.context import context
 from prefect.utilities.logging import prefect_logger
 
 if TYPE_CHECKING:
+    # What scripts use as `prefect.engine.signals` and the like, without importing it.
+    from prefect import artifacts as artifacts
+    from prefect import backend as backend
+    from prefect import client as client
+    from prefect import configuration as configuration
+    from prefect import core as core
+    from prefect import engine as engine
+    from prefect import exceptions as exceptions
+    from prefect import executors as executors
+    from prefect import run_configs as run_configs
+    from prefect import schedules as schedules
+    from prefect import serialization as serialization
+    from prefect import storage as storage
+    from prefect import tasks as tasks
+    from prefect import triggers as triggers
+    from prefect import utilities as utilities
     from prefect.client import Client
     from prefect.core.flow import Flow
     from prefect.core.parameter import Parameter
@@ -87,14 +103,16 @@ _MODULES = frozenset(
 )
 
 
-def __getattr__(name: str) -> Any:
-    if name in _OBJECTS:
-        value = getattr(importlib.import_module(_OBJECTS[name]), name)
-        globals()[name] = value
-        return value
-    if name in _MODULES:
-        return importlib.import_module(f"prefect.{name}")
-    raise AttributeError(f"module 'prefect' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker shall complain about names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        if name in _OBJECTS:
+            value = getattr(importlib.import_module(_OBJECTS[name]), name)
+            globals()[name] = value
+            return value
+        if name in _MODULES:
+            return importlib.import_module(f"prefect.{name}")
+        raise AttributeError(f"module 'prefect' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -138,14 +138,15 @@ class Flow(Graph):
         run_on_schedule: bool | None = None,
         runner_cls: Any = None,
         **kwargs: Any,
-    ) -> "State | None":
+    ) -> "State":
         """Run the flow in this process until it ends, on its schedule if it has one; returns the final state.
 
-        Keyword arguments named like parameters set them.  Raises `ValueError` for unknown and missing parameters and
+        While the flow's file is loaded to be registered or run, it warns and returns None instead.  Keyword arguments
+        named like parameters set them.  Raises `ValueError` for unknown and missing parameters and
         `RuntimeError` inside the flow's own `with` block.
         """
         if not self._may_act("run"):
-            return None
+            return None  # type: ignore[return-value]  # the rare case would make every caller check
         from prefect.engine.local_run import run_flow  # noqa: PLC0415 - building flows does not need the engine
 
         return run_flow(self, parameters, run_on_schedule, runner_cls, **kwargs)
@@ -162,14 +163,14 @@ class Flow(Graph):
         no_url: bool = False,
         idempotency_key: str | None = None,
         **kwargs: Any,
-    ) -> str | None:
-        """Register the flow with the API; returns its id.
+    ) -> str:
+        """Register the flow with the API; returns its id, or None with a warning while the flow's file is loaded.
 
         Storage, run config and result default to what the configuration and the storage say; `kwargs` go to the
         default storage.  Raises `ValueError` inside the flow's own `with` block, and what `Client.register` raises.
         """
         if not self._may_act("register"):
-            return None
+            return None  # type: ignore[return-value]  # as above
         from prefect.client import Client  # noqa: PLC0415 - building flows does not need the client
         from prefect.run_configs import UniversalRun  # noqa: PLC0415 - as above
         from prefect.storage import get_default_storage_class  # noqa: PLC0415 - as above

@@ -18,11 +18,12 @@ from prefect.core.operators import OperatorMixin
 from prefect.core.signature import check_run, infer_nout, split_arguments
 from prefect.engine import cache_validators as validators
 from prefect.utilities.context import context
-from prefect.utilities.edges import EdgeAnnotation
+from prefect.utilities.edges import EdgeAnnotation, Stand
 from prefect.utilities.logging import get_logger
 
 if TYPE_CHECKING:
     import logging
+    from typing import Self
 
     from prefect.core.flow import Flow
     from prefect.engine.result import Result
@@ -59,7 +60,7 @@ _RESERVED_ATTRIBUTES = (
 _SHOWN_OF_UNMAPPABLE = 10
 
 
-class Task(OperatorMixin):
+class Task(OperatorMixin, Stand):
     """A step of a flow.  Subclasses override `run`; `@task` makes one of a function.
 
     Args and errors are those of the 1.x API; times are timedeltas, `timeout` whole seconds or a timedelta.
@@ -127,7 +128,7 @@ class Task(OperatorMixin):
         if callable(run):
             check_run(run, cls.__name__)
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> "Task":
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Self":
         """Make the task; warn if another task is among the arguments, which are for static values."""
         if any(isinstance(value, Task) for value in (*args, *kwargs.values())):
             name = cls.__name__
@@ -194,7 +195,7 @@ class Task(OperatorMixin):
 
     # -- binding -----------------------------------------------------------------------------------------------
 
-    def copy(self, **task_args: Any) -> "Task":
+    def copy(self, **task_args: Any) -> "Self":
         """Return a copy with other attributes; raises `AttributeError` for one that tasks do not have.
 
         The copy of a task with a slug gets the slug `{slug}-copy`, and no copy takes dependencies along.
@@ -228,7 +229,7 @@ class Task(OperatorMixin):
         upstream_tasks: Iterable[Any] | None = None,
         flow: "Flow | None" = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> "Self":
         """Return a copy of the task, bound to the arguments; `task_args` sets attributes of the copy."""
         self._require_flow(flow)
         new = self.copy(**(task_args or {}))
@@ -242,7 +243,7 @@ class Task(OperatorMixin):
         upstream_tasks: Iterable[Any] | None = None,
         flow: "Flow | None" = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> "Self":
         """Make the arguments the task's inputs in the flow; returns the task itself.
 
         Raises `ValueError` outside a flow and `TypeError` for arguments that `run` does not take.
@@ -264,7 +265,7 @@ class Task(OperatorMixin):
         flow: "Flow | None" = None,
         task_args: dict[str, Any] | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> "Self":
         """Return a copy that runs once per element of its arguments; `unmapped(x)` goes whole to every child."""
         for arg in args:
             if not hasattr(arg, "__getitem__") and not isinstance(arg, EdgeAnnotation):
@@ -300,7 +301,7 @@ class Task(OperatorMixin):
         keyword_tasks: dict[str, Any] | None = None,
         mapped: bool = False,
         validate: bool | None = None,
-    ) -> "Task":
+    ) -> "Self":
         """Set the tasks before and after this one in the flow; returns the task itself."""
         found = flow if flow is not None else context.get("flow")
         if found is None:
@@ -317,7 +318,7 @@ class Task(OperatorMixin):
 
     def set_upstream(
         self, task: Any, flow: "Flow | None" = None, key: str | None = None, mapped: bool = False
-    ) -> "Task":
+    ) -> "Self":
         """Let this task run after `task`, or take its result as the argument `key`; returns the task itself."""
         if key is not None:
             return self.set_dependencies(flow=flow, keyword_tasks={key: task}, mapped=mapped)
@@ -325,7 +326,7 @@ class Task(OperatorMixin):
 
     def set_downstream(
         self, task: Any, flow: "Flow | None" = None, key: str | None = None, mapped: bool = False
-    ) -> "Task":
+    ) -> "Self":
         """Let `task` run after this one, or take this one's result as the argument `key`; returns the task itself."""
         from prefect.utilities.tasks import as_task  # noqa: PLC0415 - which makes tasks
 

@@ -3,12 +3,24 @@
 They wrap a task or a value, compose in any order, and mean nothing outside the call of a task.
 """
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["EdgeAnnotation", "flatten", "mapped", "unmapped"]
+__all__ = ["EdgeAnnotation", "Stand", "flatten", "mapped", "unmapped"]
+
+if TYPE_CHECKING:
+
+    class Stand(Any):
+        """To a type checker, what derives from this fits wherever a value does, which it stands for in a flow."""
+
+else:
+
+    class Stand:
+        """What stands for a value while a flow is built; see above for what type checkers make of it."""
+
+        __slots__ = ()
 
 
-class EdgeAnnotation:
+class EdgeAnnotation(Stand):
     """A wrapped task or value with flags for the edge that it becomes the upstream end of."""
 
     flags: ClassVar[dict[str, bool]] = {}

@@ -3,9 +3,9 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from prefect.core.task import Task
 from prefect.tasks.core.function import FunctionTask
@@ -14,16 +14,47 @@ from prefect.utilities.edges import EdgeAnnotation
 
 if TYPE_CHECKING:
     from prefect.core.flow import Flow
+    from prefect.engine.result import Result
 
 __all__ = ["apply_map", "as_task", "defaults_from_attrs", "pause_task", "tags", "task"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TaskOptions(TypedDict, total=False):
+    """What `@task` takes: the arguments of `Task`, which documents them."""
+
+    name: str | None
+    slug: str | None
+    tags: Iterable[str] | None
+    max_retries: int | None
+    retry_delay: timedelta | Callable[[int], timedelta] | None
+    retry_on: type[Exception] | Iterable[type[Exception]] | None
+    timeout: int | timedelta | None
+    trigger: Callable[..., bool] | None
+    skip_on_upstream_skip: bool
+    cache_for: timedelta | None
+    cache_validator: Callable[..., bool] | None
+    cache_key: str | None
+    checkpoint: bool | None
+    state_handlers: Iterable[Callable[..., Any]] | None
+    on_failure: Callable[..., Any] | None
+    log_stdout: bool
+    result: "Result | None"
+    target: str | Callable[..., str] | None
+    task_run_name: str | Callable[..., str] | None
+    nout: int | None
+
 
 @overload
-def task(fn: Callable[..., Any]) -> FunctionTask: ...
+def task(fn: Callable[P, R], **task_init_kwargs: Unpack[TaskOptions]) -> FunctionTask[P, R]: ...
 
 
 @overload
-def task(fn: None = None, **task_init_kwargs: Any) -> Callable[[Callable[..., Any]], FunctionTask]: ...
+def task(
+    fn: None = None, **task_init_kwargs: Unpack[TaskOptions]
+) -> Callable[[Callable[P, R]], FunctionTask[P, R]]: ...
 
 
 def task(fn: Callable[..., Any] | None = None, **task_init_kwargs: Any) -> Any:

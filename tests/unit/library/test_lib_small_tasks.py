@@ -32,12 +32,13 @@ def test_shell_gives_the_last_line():
 
 
 def test_a_failing_command_fails_the_task(caplog):
+    caplog.set_level("INFO", logger="prefect")
     with Flow("failing") as flow:
         result = ShellTask(command="echo so far; exit 3", log_stderr=True)()
     state = flow.run()
     assert state.result[result].message == "Command failed with exit code 3"
     assert state.result[result].result == "so far"
-    errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert errors == ["Command failed with exit code 3", "so far"]
     with pytest.raises(signals.FAIL):
         ShellTask(command="exit 1").run()
@@ -119,6 +120,7 @@ def test_templates_see_the_context():
 
 
 def test_the_flow_to_try_things_with(caplog):
+    caplog.set_level("INFO", logger="prefect")
     assert hello_flow.run(name="you").is_successful()
     assert "Hello, you!" in caplog.messages
 

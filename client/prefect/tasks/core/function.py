@@ -2,13 +2,21 @@
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from prefect.core.signature import check_run
 from prefect.core.task import Task
 
+if TYPE_CHECKING:
+    from typing import Self
+
+    from prefect.core.flow import Flow
+
 __all__ = ["FunctionTask"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _CALL_OPTIONS = (
     inspect.Parameter("mapped", inspect.Parameter.KEYWORD_ONLY, default=False),
@@ -18,13 +26,37 @@ _CALL_OPTIONS = (
 )
 
 
-class FunctionTask(Task):
+class FunctionTask(Task, Generic[P, R]):
     """Runs a function; `run` is the plain function, callable anywhere.
 
     Raises `TypeError` if `fn` is not callable and `ValueError` if its signature cannot work as a task.
     """
 
-    def __init__(self, fn: Callable[..., Any], name: str | None = None, **kwargs: Any) -> None:
+    if TYPE_CHECKING:
+        # Not a method: the plain function, with its own arguments and without `self`.
+        run: Callable[P, R]  # type: ignore[assignment]  # as above
+
+        # A call takes tasks in place of values (see `Task`), and the options of calls beside the function's arguments;
+        # with options, which no type can add to the arguments of a function, the arguments are not checked.
+        @overload  # type: ignore[override]  # more is known than of any task
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Self: ...
+
+        @overload
+        def __call__(self, *args: Any, upstream_tasks: Iterable[Any] | None, **kwargs: Any) -> Self: ...
+
+        @overload
+        def __call__(self, *args: Any, mapped: bool, **kwargs: Any) -> Self: ...
+
+        @overload
+        def __call__(self, *args: Any, task_args: dict[str, Any] | None, **kwargs: Any) -> Self: ...
+
+        @overload
+        def __call__(self, *args: Any, flow: Flow | None, **kwargs: Any) -> Self: ...
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Self:
+            """Return a copy of the task, bound to the arguments."""
+
+    def __init__(self, fn: Callable[P, R], name: str | None = None, **kwargs: Any) -> None:
         if not callable(fn):
             raise TypeError("`fn` must be callable")
         if name is None:
