@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from typer.main import get_install_completion_arguments
 
 from flowstead_cli.errors import explained
 from flowstead_cli.wiring import CONTEXT_SETTINGS, Entry, LazyGroup, help_asked_for
@@ -39,11 +40,14 @@ ENTRIES = (
     Entry("delete", "flowstead_cli.commands.delete", "Delete objects in the API: projects.", _ASK),
     Entry("get", "flowstead_cli.commands.get", "List flows, flow runs, tasks, projects, agents and logs.", _ASK),
     Entry("describe", "flowstead_cli.commands.describe", "Describe a flow, its tasks, or a flow run in full.", _ASK),
+    Entry("kv", "flowstead_cli.commands.kv", "Keep small values by key, for flows to share.", _ASK),
     Entry("demo", "flowstead_cli.commands.demo", "Start a server and an agent and run a first flow.", _SERVE),
     Entry("server", "flowstead_cli.commands.server", "Run the server.", _SERVE),
     Entry("agent", "flowstead_cli.commands.agent", "Run agents, which execute flow runs.", _SERVE),
     Entry("backend", "flowstead_cli.commands.backend", "Choose the API that commands talk to.", _MISC),
+    Entry("auth", "flowstead_cli.commands.auth", "Log in to an API, and manage API keys and tenants.", _MISC),
     Entry("config", "flowstead_cli.commands.config", "Show the settings in force.", _MISC),
+    Entry("diagnostics", "flowstead_cli.commands.diagnostics", "Show what to add to a report of a problem.", _MISC),
     Entry("version", "flowstead_cli.commands.version", "Show the version.", _MISC),
     Entry("execute", "flowstead_cli.commands.execute", "Execute the flow run of this process.", _INTERNAL),
     Entry("heartbeat", "flowstead_cli.commands.heartbeat", "Report that a flow run is alive.", _INTERNAL),
@@ -56,6 +60,8 @@ def build() -> LazyGroup:
         name="prefect",
         help=_HELP,
         entries=ENTRIES,
+        # `--install-completion` and `--show-completion`; with them typer also answers the shell's questions.
+        params=list(get_install_completion_arguments()),
         rich_markup_mode=None,
         context_settings=CONTEXT_SETTINGS,
     )

@@ -10,7 +10,7 @@ from flowstead_cli.wiring import command_app
 app = command_app()
 
 _MASK = "********"
-_SECRET_NAMES = ("api_key", "auth_token", "password", "connection_url", "secret")
+_SECRET_NAMES = ("api_key", "token", "password", "connection_url", "secret")
 
 
 def masked(settings: Mapping[str, Any], *, all_secret: bool = False) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def masked(settings: Mapping[str, Any], *, all_secret: bool = False) -> dict[str
         if isinstance(value, Mapping):
             result[name] = masked(value, all_secret=secret)
         else:
-            result[name] = _MASK if secret and value and isinstance(value, str) else value
+            result[name] = _MASK if secret and value and not isinstance(value, bool) else value
     return result
 
 

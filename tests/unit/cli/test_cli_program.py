@@ -209,3 +209,29 @@ def test_local_runs_take_parameters_and_refuse_unknown_ones(prefect, tmp_path):
     unknown = prefect("run", "--path", "hello.py", "--param", "name=x", "--param", "nope=1")
     assert unknown.returncode == 1
     assert unknown.stderr == "Flow 'hello' does not have the parameter 'nope'. Its parameters are 'name'.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("get fl", ["flows", "flow-runs"]),
+        ("kv", ["kv"]),
+        ("register --k", ["--keep-going"]),
+        ("get flows -o y", ["yaml"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_values(prefect, words, offered):
+    words = f"prefect {words}"
+    done = prefect(_PREFECT_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))
+    assert (done.stdout.split(), done.stderr) == (offered, "")
+
+
+def test_the_script_for_completion_is_shown(prefect):
+    done = subprocess.run(
+        ["bash", "-c", f"{Path(sys.executable).parent / 'prefect'} --show-completion; true"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "_PREFECT_COMPLETE=complete_bash" in done.stdout
