@@ -75,6 +75,17 @@ SLEEPING = """
         sleep(Parameter("path"), Parameter("stubborn", default=False))
 """
 
+PARENT = """
+    from prefect import Client, Flow, Parameter, task
+
+    @task
+    def start(flow_id, path):
+        Client().create_flow_run(flow_id=flow_id, parameters={"path": path})
+
+    with Flow("parent") as flow:
+        start(Parameter("flow_id"), Parameter("path"))
+"""
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory, postgres, template_database):
@@ -412,3 +423,19 @@ def test_processes_that_do_not_want_to_end_are_killed(world, agents, sleeping, t
     world.wait_for_state(flow_run_id, {"Cancelled"})
     until(lambda: not any(map(alive, pids)))
     assert "and by SIGKILL for 1 that went on" in world.wait_for_log(flow_run_id, "Cancelled by agent")["message"]
+
+
+def test_a_run_is_cancelled_with_the_runs_that_it_created(world, agents, sleeping, tmp_path):
+    agents()
+    parent_flow = world.register(PARENT, "parent")
+    parameters = {"flow_id": sleeping, "path": str(tmp_path / "pids")}
+    parent = world.create_run(parent_flow, parameters=parameters)
+    assert world.wait_for_state(parent)["state"] == "Success"
+    pids = pids_of(tmp_path / "pids")
+    query = "query($id: uuid!) { flow_run_by_pk(id: $id) { child_flow_runs { id parent_flow_run { id } } } }"
+    (child,) = world.graphql(query, id=parent)["flow_run_by_pk"]["child_flow_runs"]
+    assert child["parent_flow_run"]["id"] == parent
+    done = world.command("cancel", parent, "--children", "cascade")
+    assert "had ended already, as Success. 1 run(s) that it created are cancelled too." in done
+    world.wait_for_state(child["id"], {"Cancelled"})
+    until(lambda: not any(map(alive, pids)))

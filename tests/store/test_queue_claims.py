@@ -14,6 +14,7 @@ from flowstead_server.db import Database
 from flowstead_server.domain.caller import Caller
 from flowstead_server.domain.errors import BadInputError, NotFoundError, StaleWriteError
 from flowstead_server.domain.labels import may_take
+from flowstead_server.orchestration.cancellation import cancel_flow_run
 from flowstead_server.orchestration.queue import (
     ClaimFlowRuns,
     Claims,
@@ -28,7 +29,6 @@ from flowstead_server.orchestration.queue import (
 from flowstead_server.orchestration.states import (
     SetFlowRunState,
     SetTaskRunState,
-    cancel_flow_run,
     set_flow_run_states,
     set_task_run_states,
 )
@@ -426,12 +426,12 @@ async def test_claim_walks_waiting_runs_only(database: Database) -> None:
 async def test_an_agent_is_told_which_of_its_runs_to_stop(database: Database) -> None:
     """By the hint of its subscription and by the answer to its extension; another agent is not."""
     seeded = await seed(database)
-    agent_id, other = await seeded.agent(), await seeded.agent()
+    agent_id, other = await seeded.agent(), await seeded.agent("other")
     stopped, kept = await seeded.run(), await seeded.run()
     claims = {run.id: run.claim_token for run in (await claim(seeded, agent_id, limit=10)).flow_runs}
     for run in (stopped, kept):
         await set_flow(seeded, run, "Running", replace(seeded.caller, claim_token=claims[run]))
-    assert await cancel_flow_run(database, seeded.caller, stopped) == "Cancelling"
+    assert (await cancel_flow_run(database, seeded.caller, stopped)).state == "Cancelling"
     extended = await extend_flow_run_claims(
         database, seeded.caller, ExtendFlowRunClaims(agent_id, list(claims.items()))
     )

@@ -13,14 +13,19 @@ from seeds import Seed, seed, stranger
 from flowstead_server.db import Database
 from flowstead_server.domain.caller import Caller
 from flowstead_server.domain.errors import BadInputError, FlowsteadError, NotFoundError, StaleWriteError
-from flowstead_server.orchestration.flow_runs import set_flow_run_name, update_flow_run_heartbeat
+from flowstead_server.orchestration.cancellation import cancel_flow_run
+from flowstead_server.orchestration.flow_runs import (
+    CreateFlowRun,
+    create_flow_run,
+    set_flow_run_name,
+    update_flow_run_heartbeat,
+)
 from flowstead_server.orchestration.logs import write_run_logs
 from flowstead_server.orchestration.queue import ClaimFlowRuns, claim_flow_runs
 from flowstead_server.orchestration.states import (
     SetFlowRunState,
     SetTaskRunState,
     StateResult,
-    cancel_flow_run,
     set_flow_run_states,
     set_task_run_states,
 )
@@ -332,7 +337,7 @@ async def test_cancelling_a_waiting_run_ends_it_and_its_task_runs(database: Data
     run_id = await seeded.run()
     first, second = await seeded.task_run_ids(run_id)
     await set_task(seeded, first, "Success")
-    assert await cancel_flow_run(database, seeded.caller, run_id) == "Cancelled"
+    assert (await cancel_flow_run(database, seeded.caller, run_id)).state == "Cancelled"
     row = await row_of(database, "flow_run", run_id)
     assert (row["state"], row["state_message"], row["queue_time"]) == ("Cancelled", "Flow run is cancelled", None)
     assert (await row_of(database, "task_run", first))["state"] == "Success"
@@ -341,7 +346,7 @@ async def test_cancelling_a_waiting_run_ends_it_and_its_task_runs(database: Data
     assert task_run["end_time"] is not None
     history = await database.fetch("select state from task_run_state where task_run_id = $1 order by seq", second)
     assert [entry["state"] for entry in history] == ["Pending", "Cancelled"]
-    assert await cancel_flow_run(database, seeded.caller, run_id) == "Cancelled"
+    assert (await cancel_flow_run(database, seeded.caller, run_id)).state == "Cancelled"
     assert (await row_of(database, "flow_run", run_id))["version"] == 2
 
 
@@ -349,7 +354,7 @@ async def test_cancelling_a_running_run_asks_its_process(database: Database) -> 
     seeded = await seed(database)
     run_id = await seeded.run()
     await set_flow(seeded, run_id, "Running")
-    assert await cancel_flow_run(database, seeded.caller, run_id) == "Cancelling"
+    assert (await cancel_flow_run(database, seeded.caller, run_id)).state == "Cancelling"
     assert (await row_of(database, "flow_run", run_id))["state_message"] == "Flow run is cancelling"
     # a process that did not hear of it does not undo it
     with pytest.raises(StaleWriteError):
@@ -369,7 +374,7 @@ async def test_cancelling_races_with_starting(database: Database) -> None:
             return_exceptions=True,
         )
         state = (await row_of(database, "flow_run", run_id))["state"]
-        assert answers[0] == state
+        assert answers[0].state == state
         # either the process starts and is asked to end, or it is not let in
         assert (state == "Cancelling") == (answers[1] is None)
 
@@ -466,3 +471,42 @@ async def test_hints_follow_changes(database: Database) -> None:
     assert seen[1:] == [("runs", {run_id}), ("queue", seeded.caller.tenant_id)]
     await update_flow_run_heartbeat(database, seeded.caller, run_id)
     assert len(seen) == 3
+
+
+async def test_the_children_of_a_cancelled_run_go_on_or_are_cancelled_too(database: Database) -> None:
+    seeded = await seed(database)
+    parent = await seeded.run()
+    child = await create_flow_run(
+        database, seeded.caller, CreateFlowRun(flow_id=seeded.flow_id, parent_flow_run_id=parent)
+    )
+    request = CreateFlowRun(flow_id=seeded.flow_id, parent_flow_run_id=child)
+    grandchild, done = [await create_flow_run(database, seeded.caller, request) for _ in range(2)]
+    await set_flow(seeded, child, "Running")
+    await set_flow(seeded, done, "Success")
+    cancelled = await cancel_flow_run(database, seeded.caller, parent)
+    assert (cancelled.state, cancelled.children) == ("Cancelled", [])
+    cancelled = await cancel_flow_run(database, seeded.caller, parent, cascade=True)
+    assert (cancelled.state, cancelled.children) == ("Cancelled", [child, grandchild])
+    rows = await database.fetch("select id, state from flow_run order by id")
+    states = {row["id"]: row["state"] for row in rows}
+    assert states == {parent: "Cancelled", child: "Cancelling", grandchild: "Cancelled", done: "Success"}
+
+
+async def test_a_run_without_a_living_agent_says_so_when_it_is_cancelled(database: Database) -> None:
+    seeded = await seed(database)
+    run = await seeded.run()
+    agent_id = await seeded.agent("gone")
+    await set_flow(seeded, run, "Submitted", caller=replace(seeded.caller, agent_id=agent_id))
+    await set_flow(seeded, run, "Running")
+    await database.execute("update agent set last_queried = now() - interval '2 minutes'")
+    assert (await cancel_flow_run(database, seeded.caller, run)).state == "Cancelling"
+    message = await database.fetch_value("select message from log where flow_run_id = $1", run)
+    assert message.startswith("The agent 'gone' that started this run was last heard of at ")
+
+
+async def test_a_parent_must_be_a_run_of_the_same_tenant(database: Database) -> None:
+    seeded = await seed(database)
+    with pytest.raises(NotFoundError, match="does not exist"):
+        await create_flow_run(
+            database, seeded.caller, CreateFlowRun(flow_id=seeded.flow_id, parent_flow_run_id=uuid4())
+        )

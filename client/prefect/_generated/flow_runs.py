@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
     from prefect.client.request import Unset
     from prefect._generated.inputs import SetFlowRunStateInput
+    from prefect._generated.enums import CancelChildren
 
 
 @dataclass(frozen=True, slots=True)
@@ -589,12 +590,28 @@ class CancelFlowRun:
     """A part of the answer to `cancel_flow_run`."""
 
     state: str
+    children: tuple[str, ...]
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> CancelFlowRun:
         """Return the value that a part of an answer describes."""
         return cls(
             state=required(data["state"], "CancelFlowRun.state"),
+            children=tuple(required(data["children"], "CancelFlowRun.children")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedChildren:
+    """A part of the answer to `flow_run`."""
+
+    id: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> UnfinishedChildren:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=data["id"],
         )
 
 
@@ -685,6 +702,7 @@ def create_flow_run(
     scheduled_start_time: datetime | str | None | Unset = UNSET,
     idempotency_key: str | None | Unset = UNSET,
     flow_run_name: str | None | Unset = UNSET,
+    parent_flow_run_id: str | None | Unset = UNSET,
 ) -> Request[CreateFlowRun]:
     """Create a flow run; safe to repeat when it carries an idempotency key."""
     return Request(
@@ -704,6 +722,7 @@ def create_flow_run(
                     "scheduled_start_time": scheduled_start_time,
                     "idempotency_key": idempotency_key,
                     "flow_run_name": flow_run_name,
+                    "parent_flow_run_id": parent_flow_run_id,
                 }
             )
         },
@@ -1178,19 +1197,67 @@ _CANCEL_FLOW_RUN = """\
 mutation cancel_flow_run($input: cancel_flow_run_input!) {
   cancel_flow_run(input: $input) {
     state
+    children
   }
 }
 """
 
 
-def cancel_flow_run(*, flow_run_id: str | Unset = UNSET) -> Request[CancelFlowRun]:
+def cancel_flow_run(
+    *, flow_run_id: str | Unset = UNSET, children: CancelChildren | str | None | Unset = UNSET
+) -> Request[CancelFlowRun]:
     """Cancel a flow run: at once if it has not started, else by asking its process."""
     return Request(
         "cancel_flow_run",
         "mutation",
         _CANCEL_FLOW_RUN,
-        {"input": defined({"flow_run_id": flow_run_id})},
+        {"input": defined({"flow_run_id": flow_run_id, "children": children})},
         lambda data: CancelFlowRun.from_wire(required(data["cancel_flow_run"], "cancel_flow_run")),
+    )
+
+
+_UNFINISHED_CHILDREN = """\
+query unfinished_children($id: uuid!) {
+  flow_run(
+    where: {
+      parent_flow_run_id: { _eq: $id }
+      _or: [
+        { state: { _is_null: true } }
+        {
+          state: {
+            _nin: [
+              "Finished"
+              "Looped"
+              "Success"
+              "Cached"
+              "Mapped"
+              "Skipped"
+              "Failed"
+              "TimedOut"
+              "TriggerFailed"
+              "ValidationFailed"
+              "Cancelled"
+            ]
+          }
+        }
+      ]
+    }
+    limit: 100
+  ) {
+    id
+  }
+}
+"""
+
+
+def unfinished_children(*, id: str) -> Request[tuple[UnfinishedChildren, ...]]:
+    """Return the runs that a run has created and that have not ended."""
+    return Request(
+        "unfinished_children",
+        "query",
+        _UNFINISHED_CHILDREN,
+        {"id": id},
+        lambda data: many(data["flow_run"], UnfinishedChildren.from_wire),
     )
 
 

@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from prefect._generated.task_runs import task_runs_where as task_runs_where
     from prefect._generated.limits import task_tag_limit as task_tag_limit
     from prefect._generated.tenants import tenants as tenants
+    from prefect._generated.flow_runs import unfinished_children as unfinished_children
     from prefect._generated.flow_runs import update_flow_run_heartbeat as update_flow_run_heartbeat
     from prefect._generated.artifacts import update_task_run_artifact as update_task_run_artifact
     from prefect._generated.limits import update_task_tag_limit as update_task_tag_limit
@@ -165,6 +166,7 @@ _HOMES: dict[str, str] = {
     "task_runs_where": "task_runs",
     "task_tag_limit": "limits",
     "tenants": "tenants",
+    "unfinished_children": "flow_runs",
     "update_flow_run_heartbeat": "flow_runs",
     "update_task_run_artifact": "artifacts",
     "update_task_tag_limit": "limits",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prefect._generated.flows import ArchiveFlow as ArchiveFlow
     from prefect._generated.tenants import AuthInfo as AuthInfo
     from prefect._generated.task_runs import CachedTaskRunStates as CachedTaskRunStates
+    from prefect._generated.enums import CancelChildren as CancelChildren
     from prefect._generated.flow_runs import CancelFlowRun as CancelFlowRun
     from prefect._generated.agents import ClaimFlowRuns as ClaimFlowRuns
     from prefect._generated.agents import ClaimedRun as ClaimedRun
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
     from prefect._generated.task_runs import TaskRunRecordTask as TaskRunRecordTask
     from prefect._generated.limits import TaskTagLimit as TaskTagLimit
     from prefect._generated.tenants import Tenants as Tenants
+    from prefect._generated.flow_runs import UnfinishedChildren as UnfinishedChildren
     from prefect._generated.flow_runs import UpdateFlowRunHeartbeat as UpdateFlowRunHeartbeat
     from prefect._generated.artifacts import UpdateTaskRunArtifact as UpdateTaskRunArtifact
     from prefect._generated.limits import UpdateTaskTagLimit as UpdateTaskTagLimit
@@ -125,6 +127,7 @@ _HOMES: dict[str, str] = {
     "ArchiveFlow": "flows",
     "AuthInfo": "tenants",
     "CachedTaskRunStates": "task_runs",
+    "CancelChildren": "enums",
     "CancelFlowRun": "flow_runs",
     "ClaimFlowRuns": "agents",
     "ClaimedRun": "agents",
@@ -222,6 +225,7 @@ _HOMES: dict[str, str] = {
     "TaskRunRecordTask": "task_runs",
     "TaskTagLimit": "limits",
     "Tenants": "tenants",
+    "UnfinishedChildren": "flow_runs",
     "UpdateFlowRunHeartbeat": "flow_runs",
     "UpdateTaskRunArtifact": "artifacts",
     "UpdateTaskTagLimit": "limits",

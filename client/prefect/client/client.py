@@ -349,11 +349,14 @@ class Client:
         run_name: str | None = None,
         version_group_id: str | None = None,
         flow_group_id: str | None = None,
+        parent_flow_run_id: str | None = None,
     ) -> str:
         """Create a flow run and return its id.
 
         The flow is that of `flow_id`, else the newest of `flow_group_id`, else the newest of `version_group_id`;
         raises `ValueError` if none is given.  The same `idempotency_key` (random by default) gives the same run.
+        A run that is created while this process executes another is its child, or that of `parent_flow_run_id`; see
+        `prefect cancel --children`.
         """
         if not (flow_id or flow_group_id or version_group_id):
             raise ValueError("One of flow_id or version_group_id must be provided")
@@ -370,8 +373,17 @@ class Client:
             labels=UNSET if labels is None else list(labels),
             scheduled_start_time=UNSET if scheduled_start_time is None else scheduled_start_time.isoformat(),
             flow_run_name=UNSET if run_name is None else run_name,
+            parent_flow_run_id=parent_flow_run_id or self._executed_run() or UNSET,
         )
         return self.execute(request).id
+
+    def _executed_run(self) -> str | None:
+        """Return the id of the run that this process executes, if it is a run of this client's API."""
+        context = prefect.context
+        if not context.get("running_with_backend") or self.api_server != resolve().url:
+            return None
+        flow_run_id: str | None = context.get("flow_run_id")
+        return flow_run_id
 
     def get_flow_run_info(self, flow_run_id: str) -> FlowRunInfoResult:
         """Return what a runner starts from; raises `ClientError` if there is no such run."""

@@ -120,6 +120,7 @@ class CancelFlowRunPayload:
     state: str | None = strawberry.field(
         description="`Cancelled`, `Cancelling` while its process still stops, or the state it had already ended in."
     )
+    children: list[UUID] | None = strawberry.field(description="Child runs that were told to stop too.")
 
 
 @strawberry.type(name="runs_in_queue_payload", description="Flow runs that an agent may start now.")

@@ -110,6 +110,7 @@ CREATE TABLE public.flow_run (
     queue_time timestamp with time zone,
     priority smallint DEFAULT 0 NOT NULL,
     claim_token uuid,
+    parent_flow_run_id uuid,
     CONSTRAINT flow_run_check CHECK ((((version = 0) = (state IS NULL)) AND (version >= 0))),
     CONSTRAINT flow_run_check1 CHECK ((((state IS NULL) = (serialized_state IS NULL)) AND ((state IS NULL) = (state_timestamp IS NULL)))),
     CONSTRAINT flow_run_check2 CHECK (((queue_time IS NULL) OR public.is_scheduled_state(state) OR (state = ANY (ARRAY['Running'::text, 'Submitted'::text])))),
@@ -700,6 +701,8 @@ CREATE INDEX flow_run_flow_idx ON public.flow_run USING btree (flow_id, schedule
 
 CREATE UNIQUE INDEX flow_run_idempotency_key_idx ON public.flow_run USING btree (flow_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
+CREATE INDEX flow_run_parent_idx ON public.flow_run USING btree (parent_flow_run_id) WHERE (parent_flow_run_id IS NOT NULL);
+
 CREATE INDEX flow_run_queue_idx ON public.flow_run USING btree (label_set_id, queue_time, id) WHERE (queue_time IS NOT NULL);
 
 CREATE INDEX flow_run_state_events_idx ON public.flow_run_state USING btree (flow_run_id, seq);
@@ -849,6 +852,9 @@ ALTER TABLE ONLY public.flow_run_heartbeat
 
 ALTER TABLE ONLY public.flow_run
     ADD CONSTRAINT flow_run_label_set_id_fkey FOREIGN KEY (label_set_id) REFERENCES public.label_set(id);
+
+ALTER TABLE ONLY public.flow_run
+    ADD CONSTRAINT flow_run_parent_flow_run_id_fkey FOREIGN KEY (parent_flow_run_id) REFERENCES public.flow_run(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.flow_run_state
     ADD CONSTRAINT flow_run_state_flow_run_id_fkey FOREIGN KEY (flow_run_id) REFERENCES public.flow_run(id) ON DELETE CASCADE;

@@ -54,6 +54,7 @@ class CreateFlowRun:
     scheduled_start_time: datetime | None = None
     idempotency_key: str | None = None
     flow_run_name: str | None = None
+    parent_flow_run_id: UUID | None = None
 
 
 async def create_flow_run(database: Database, caller: Caller, request: CreateFlowRun) -> UUID:
@@ -87,10 +88,19 @@ class FlowRunCreator:
 
     async def _run(self, wanted: list[_Wanted]) -> list[UUID | FlowsteadError]:
         flows = await store.read_flows(self._database, list({item.key for item in wanted}))
+        parents = {
+            (item.key.tenant_id, item.request.parent_flow_run_id)
+            for item in wanted
+            if item.request.parent_flow_run_id is not None
+        }
+        known = await store.known(self._database, parents) if parents else set()
         answers: dict[int, UUID | FlowsteadError] = {}
         runs: dict[int, store.NewFlowRun] = {}
         for index, item in enumerate(wanted):
             try:
+                parent = item.request.parent_flow_run_id
+                if parent is not None and parent not in known:
+                    raise NotFoundError(f"The parent flow run {parent} does not exist.")
                 runs[index] = await self._new_run(item, flows.get(item.key))
             except FlowsteadError as error:
                 answers[index] = error
@@ -155,6 +165,7 @@ class FlowRunCreator:
             start=start if start is None or start.tzinfo else start.replace(tzinfo=UTC),
             idempotency_key=request.idempotency_key,
             label_set_id=await self._database.part(LabelSets).id_of(item.key.tenant_id, labels),
+            parent_flow_run_id=request.parent_flow_run_id,
         )
 
 

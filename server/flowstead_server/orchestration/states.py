@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from flowstead_server.domain.errors import FlowsteadError, NotFoundError
+from flowstead_server.domain.errors import FlowsteadError
 from flowstead_server.domain.serialized_states import parse_state
-from flowstead_server.domain.states import classify
-from flowstead_server.orchestration.flow_run_states import FlowRunWrite, FlowRunWriter, RunMovedError
+from flowstead_server.orchestration.flow_run_states import FlowRunWrite, FlowRunWriter
 from flowstead_server.orchestration.task_run_states import TaskRunWrite, TaskRunWriter
-from flowstead_server.store import states as store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from flowstead_server.domain.caller import Caller
     from flowstead_server.domain.serialized_states import ParsedState
     from flowstead_server.store.flows import WaitingRun
-
-_CANCEL_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,36 +82,6 @@ async def set_task_run_states(
 
     answers = await _parsed_and_submitted(members, write, database.part(TaskRunWriter).write_all)
     return [_result(member.task_run_id, answer) for member, answer in zip(members, answers, strict=True)]
-
-
-async def cancel_flow_run(database: Database, caller: Caller, flow_run_id: UUID) -> str:
-    """Cancel a run: at once if it does not run, else by asking its process. Returns the name of the resulting state.
-
-    Raises NotFoundError. A run that is finished, or being cancelled already, stays as it is.
-    """
-    writer = database.part(FlowRunWriter)
-    for attempt in range(_CANCEL_ATTEMPTS):
-        found = await store.read_flow_runs(database, [(caller.tenant_id, flow_run_id)])
-        run = found.get((caller.tenant_id, flow_run_id))
-        if run is None:
-            raise NotFoundError(f"Invalid flow run ID: {flow_run_id}.")
-        if run.state is not None and (run.state == "Cancelling" or classify(run.state).is_finished):
-            return run.state
-        name, message = (
-            ("Cancelling", "Flow run is cancelling")
-            if classify(run.state).is_running
-            else ("Cancelled", "Flow run is cancelled")
-        )
-        state = parse_state({"type": name, "message": message}, datetime.now(UTC))
-        try:
-            # the version that was looked at: between Scheduled and Running lies the difference between the two answers
-            await writer.write(FlowRunWrite(caller, flow_run_id, state, None, only_from=run.version))
-        except RunMovedError:
-            if attempt == _CANCEL_ATTEMPTS - 1:
-                raise
-        else:
-            return name
-    raise AssertionError("unreachable")
 
 
 async def cancel_waiting_runs(database: Database, caller: Caller, runs: Sequence[WaitingRun]) -> None:

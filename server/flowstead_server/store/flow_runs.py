@@ -11,7 +11,7 @@ from flowstead_server.db import json_text, load_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from flowstead_server.db.database import Executor
@@ -58,6 +58,17 @@ class NewFlowRun:
     start: datetime | None
     idempotency_key: str | None
     label_set_id: int
+    parent_flow_run_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunBy:
+    """Who executes a run. `agent_lives`: the agent (null: none is known) was heard of lately."""
+
+    agent_name: str | None
+    agent_seen: datetime | None
+    agent_lives: bool | None
+    process_seen: datetime | None
 
 
 async def read_flows(executor: Executor, keys: Sequence[FlowKey]) -> dict[FlowKey, FlowFacts]:
@@ -110,6 +121,7 @@ async def create(executor: Executor, runs: Iterable[NewFlowRun]) -> set[UUID]:
             "start": run.start,
             "idempotency_key": run.idempotency_key,
             "label_set_id": run.label_set_id,
+            "parent_flow_run_id": run.parent_flow_run_id,
         }
         for run in runs
     ]
@@ -121,6 +133,23 @@ async def by_idempotency_key(executor: Executor, keys: Iterable[tuple[UUID, str]
     asked = [{"flow_id": flow_id, "idempotency_key": key} for flow_id, key in keys]
     rows = await executor.fetch(_SQL["by_idempotency_key"], json_text(asked))
     return {(row["flow_id"], row["idempotency_key"]): row["id"] for row in rows}
+
+
+async def known(executor: Executor, runs: Iterable[tuple[UUID, UUID]]) -> set[UUID]:
+    """Return the ids of those of these (tenant id, run id) pairs that are there."""
+    asked = [{"id": run_id, "tenant_id": tenant_id} for tenant_id, run_id in runs]
+    return {row["id"] for row in await executor.fetch(_SQL["known"], json_text(asked))}
+
+
+async def unfinished_descendants(executor: Executor, tenant_id: UUID, flow_run_id: UUID) -> list[UUID]:
+    """Return the runs that a run has created, and those that these have created, as far as they have not ended."""
+    return [row["id"] for row in await executor.fetch(_SQL["unfinished_descendants"], tenant_id, flow_run_id)]
+
+
+async def who_runs(executor: Executor, tenant_id: UUID, flow_run_id: UUID, alive_for: timedelta) -> RunBy | None:
+    """Return who executes a run; null if there is none. An agent lives if it was heard of within `alive_for`."""
+    row = await executor.fetch_row(_SQL["who_runs"], tenant_id, flow_run_id, alive_for)
+    return None if row is None else RunBy(row["name"], row["last_queried"], row["agent_lives"], row["heartbeat"])
 
 
 async def set_name(executor: Executor, tenant_id: UUID, flow_run_id: UUID, name: str, claim_token: UUID | None) -> bool:

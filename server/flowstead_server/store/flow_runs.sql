@@ -33,13 +33,14 @@ with input as materialized (
     select *
     from jsonb_to_recordset($1::jsonb) as i (
         id uuid, tenant_id uuid, flow_id uuid, name text, parameters jsonb, context jsonb, labels jsonb,
-        run_config jsonb, start timestamptz, idempotency_key text, label_set_id bigint
+        run_config jsonb, start timestamptz, idempotency_key text, label_set_id bigint, parent_flow_run_id uuid
     )
 ),
 runs as (
     insert into flow_run (
         id, tenant_id, flow_id, name, parameters, context, labels, run_config, scheduled_start_time, idempotency_key,
-        version, state, state_timestamp, state_message, state_start_time, serialized_state, label_set_id, queue_time
+        version, state, state_timestamp, state_message, state_start_time, serialized_state, label_set_id, queue_time,
+        parent_flow_run_id
     )
     select
         i.id, i.tenant_id, i.flow_id, i.name, i.parameters, i.context, i.labels, i.run_config,
@@ -48,7 +49,7 @@ runs as (
         jsonb_build_object(
             'type', 'Scheduled', 'message', 'Flow run scheduled.', 'start_time', coalesce(i.start, now())
         ),
-        i.label_set_id, coalesce(i.start, now())
+        i.label_set_id, coalesce(i.start, now()), i.parent_flow_run_id
     from input i
     on conflict (flow_id, idempotency_key) where idempotency_key is not null do nothing
     returning id, tenant_id, flow_id, state_start_time, serialized_state, label_set_id
@@ -86,6 +87,37 @@ select r.id, r.flow_id, r.idempotency_key
 from jsonb_to_recordset($1::jsonb) as i (flow_id uuid, idempotency_key text)
 join flow_run r on r.flow_id = i.flow_id and r.idempotency_key = i.idempotency_key
 where r.idempotency_key is not null;
+
+-- Those of the runs that are there. $1: JSON list of {id, tenant_id}.
+-- name: known
+select r.id
+from jsonb_to_recordset($1::jsonb) as i (id uuid, tenant_id uuid)
+join flow_run r on r.id = i.id and r.tenant_id = i.tenant_id;
+
+-- Runs that were created by a run, or by those that it created, and so on, and that have not ended; the nearest first.
+-- name: unfinished_descendants
+with recursive descendants as (
+    select id, 1 as depth from flow_run where tenant_id = $1 and parent_flow_run_id = $2
+    union
+    select r.id, d.depth + 1
+    from descendants d
+    join flow_run r on r.parent_flow_run_id = d.id
+    where d.depth < 100
+)
+select r.id
+from descendants d
+join flow_run r on r.id = d.id
+where r.state is null or not is_finished_state(r.state)
+group by r.id
+order by min(d.depth), r.id;
+
+-- Who is to stop a run: the agent that started it, and when it and the run's process were last heard of.
+-- name: who_runs
+select a.name, a.last_queried, a.last_queried > now() - $3::interval as agent_lives, h.heartbeat
+from flow_run r
+left join agent a on a.id = r.agent_id
+left join flow_run_heartbeat h on h.flow_run_id = r.id
+where r.tenant_id = $1 and r.id = $2;
 
 -- name: set_name
 update flow_run set name = $3 where tenant_id = $1 and id = $2 and ($4::uuid is null or claim_token = $4);

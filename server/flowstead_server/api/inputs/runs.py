@@ -1,6 +1,7 @@
 """Inputs of the mutations on flow runs, task runs, their states and their logs."""
 
 from datetime import datetime
+from enum import Enum
 from uuid import UUID
 
 import strawberry
@@ -29,6 +30,9 @@ class CreateFlowRunInput:
         description="Repeating a request of the same flow with the same key returns the existing run."
     )
     flow_run_name: str | None = strawberry.field(description="Name of the run; null means a generated one.")
+    parent_flow_run_id: UUID | None = strawberry.field(
+        description="The run whose flow creates this one; both can be cancelled together."
+    )
 
 
 @wire_input(name="set_flow_run_name_input", description="A new name for a flow run.")
@@ -84,11 +88,22 @@ class SetTaskRunStatesInput:
     states: list[SetTaskRunStateInput] = strawberry.field(description="One member for each task run.")
 
 
+@strawberry.enum(name="cancel_children", description="What becomes of the runs that a cancelled run has created.")
+class CancelChildren(Enum):
+    """Member of `cancel_flow_run_input`."""
+
+    DETACH = strawberry.enum_value("DETACH", description="They go on.")
+    CASCADE = strawberry.enum_value("CASCADE", description="They are cancelled too, and so are their own.")
+
+
 @wire_input(name="cancel_flow_run_input", description="The flow run to stop.")
 class CancelFlowRunInput:
     """Input of `cancel_flow_run`."""
 
     flow_run_id: UUID = strawberry.field(description="Id of the flow run.")
+    children: CancelChildren | None = strawberry.field(
+        description="What becomes of the runs that it has created; null means `DETACH`."
+    )
 
 
 @wire_input(name="get_or_create_task_run_input", description="The task run that is wanted.")

@@ -5,6 +5,7 @@ import strawberry
 from flowstead_server.api.context import Info, Input
 from flowstead_server.api.fields import mutation
 from flowstead_server.api.inputs.runs import (
+    CancelChildren,
     CancelFlowRunInput,
     CreateFlowRunInput,
     DeleteFlowRunInput,
@@ -14,7 +15,7 @@ from flowstead_server.api.inputs.runs import (
 )
 from flowstead_server.api.payloads import CancelFlowRunPayload, FlowRunIdPayload, SuccessPayload
 from flowstead_server.api.scalars import plain
-from flowstead_server.orchestration import deletions, flow_runs, states
+from flowstead_server.orchestration import cancellation, deletions, flow_runs
 
 
 @strawberry.type
@@ -38,6 +39,7 @@ class FlowRunMutations:
             scheduled_start_time=input_.scheduled_start_time,
             idempotency_key=input_.idempotency_key,
             flow_run_name=input_.flow_run_name,
+            parent_flow_run_id=input_.parent_flow_run_id,
         )
         return FlowRunIdPayload(id=await flow_runs.create_flow_run(context.database, context.caller, request))
 
@@ -53,8 +55,11 @@ class FlowRunMutations:
     )
     async def cancel_flow_run(self, info: Info, input_: Input[CancelFlowRunInput]) -> CancelFlowRunPayload | None:
         """Cancel a flow run."""
-        state = await states.cancel_flow_run(info.context.database, info.context.caller, input_.flow_run_id)
-        return CancelFlowRunPayload(state=state)
+        cascade = input_.children is CancelChildren.CASCADE
+        cancelled = await cancellation.cancel_flow_run(
+            info.context.database, info.context.caller, input_.flow_run_id, cascade=cascade
+        )
+        return CancelFlowRunPayload(state=cancelled.state, children=cancelled.children)
 
     @mutation(description="Say that the process of a flow run is alive.")
     async def update_flow_run_heartbeat(

@@ -62,6 +62,7 @@ FLOW_RUN = table(
         Column("auto_scheduled", Scalar.BOOLEAN, "Whether a schedule made the run.", nullable=False),
         Column("idempotency_key", Scalar.STRING, "Creating a run again with this key returns the same run."),
         Column("agent_id", Scalar.UUID, "The agent that started the run."),
+        Column("parent_flow_run_id", Scalar.UUID, "The run whose flow created this one; null: none did."),
         Column(
             "heartbeat",
             Scalar.TIMESTAMPTZ,
@@ -77,6 +78,8 @@ FLOW_RUN = table(
         to_one("flow", "flow", "flow_id", "The flow that is run.", nullable=False),
         to_one("tenant", "tenant", "tenant_id", "The tenant that the flow run belongs to."),
         to_one("agent", "agent", "agent_id", "The agent that started the run."),
+        to_one("parent_flow_run", "flow_run", "parent_flow_run_id", "The run whose flow created this one."),
+        to_many("child_flow_runs", "flow_run", "parent_flow_run_id", "Runs that this run's flow created."),
         to_many("task_runs", "task_run", "flow_run_id", "Runs of the flow's tasks."),
         to_many("states", "flow_run_state", "flow_run_id", "States that the run has had."),
         logs_of("flow run", "flow_run_id"),
