@@ -9,7 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["INTERPRETER_PREFIXES", "ApiAccess", "changes_interpreter", "local_environment", "python_path"]
+__all__ = [
+    "INTERPRETER_PREFIXES",
+    "ApiAccess",
+    "changes_interpreter",
+    "container_environment",
+    "local_environment",
+    "python_path",
+]
 
 # Read once, when an interpreter (or its C library) starts: a forked process cannot take them on.
 INTERPRETER_PREFIXES = ("PYTHON", "LD_", "DYLD_", "LC_", "MALLOC_")
@@ -58,16 +65,64 @@ def local_environment(
         "PYTHONPATH": python_path,
         **agent_env,
         **run_env,
+        "PREFECT__CLOUD__API": access.url,
     }
-    if not send_logs:
-        environment[_SEND_LOGS] = "false"
-    else:
-        environment.setdefault(_SEND_LOGS, "true")
     # A key that the agent does not use itself must not reach its runs through an inherited variable either.
     for name in ("PREFECT__CLOUD__API_KEY", "PREFECT__CLOUD__TENANT_ID"):
         environment.pop(name, None)
+    environment |= _late(send_logs, environment, access, agent_labels, flow_run_id, flow_id, claim_token)
+    if access.api_key:
+        environment["PREFECT__CLOUD__API_KEY"] = access.api_key
+        environment["PREFECT__CLOUD__TENANT_ID"] = access.tenant_id
+    return _texts(environment)
+
+
+def container_environment(
+    *,
+    logging_level: str,
+    agent_env: Mapping[str, Any],
+    run_env: Mapping[str, Any],
+    send_logs: bool,
+    access: ApiAccess,
+    agent_labels: Iterable[str],
+    flow_run_id: str,
+    flow_id: str,
+    claim_token: str,
+    image: str,
+    api_url_is_early: bool = False,
+) -> dict[str, str]:
+    """Return the environment of a run in a container: nothing is inherited, and a key that is not there is empty.
+
+    `api_url_is_early`: the address of the API may be overridden, because a container may see it elsewhere (Docker).
+    """
+    url = {"PREFECT__CLOUD__API": access.url}
+    environment: dict[str, Any] = {
+        "PREFECT__LOGGING__LEVEL": logging_level,
+        **(url if api_url_is_early else {}),
+        **agent_env,
+        **run_env,
+        **({} if api_url_is_early else url),
+    }
+    environment |= _late(send_logs, environment, access, agent_labels, flow_run_id, flow_id, claim_token)
     environment |= {
-        "PREFECT__CLOUD__API": access.url,
+        "PREFECT__CLOUD__API_KEY": access.api_key or "",
+        "PREFECT__CLOUD__TENANT_ID": (access.tenant_id or "") if access.api_key else "",
+        "PREFECT__CONTEXT__IMAGE": image,
+    }
+    return _texts(environment)
+
+
+def _late(
+    send_logs: bool,
+    below: Mapping[str, Any],
+    access: ApiAccess,
+    agent_labels: Iterable[str],
+    flow_run_id: str,
+    flow_id: str,
+    claim_token: str,
+) -> dict[str, Any]:
+    return {
+        _SEND_LOGS: below.get(_SEND_LOGS, "true") if send_logs else "false",
         "PREFECT__BACKEND": access.backend,
         "PREFECT__CLOUD__AGENT__LABELS": str(list(agent_labels)),
         "PREFECT__CLOUD__USE_LOCAL_SECRETS": "false",
@@ -76,9 +131,9 @@ def local_environment(
         "PREFECT__CONTEXT__CLAIM_TOKEN": claim_token,
         "PREFECT__ENGINE__FLOW_RUNNER__DEFAULT_CLASS": "prefect.engine.cloud.CloudFlowRunner",
     }
-    if access.api_key:
-        environment["PREFECT__CLOUD__API_KEY"] = access.api_key
-        environment["PREFECT__CLOUD__TENANT_ID"] = access.tenant_id
+
+
+def _texts(environment: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in environment.items() if value is not None}
 
 

@@ -1,50 +1,26 @@
-"""`LocalAgent`: an agent that runs flow runs as processes of its own machine.
+"""`LocalAgent`: an agent that runs flow runs as processes of its own machine."""
 
-`LocalAgent(labels=["dev"]).start()` blocks until Ctrl-C, SIGTERM, SIGHUP or the last of `max_polls`.  Bad arguments
-raise `AgentError`, a key that the API refuses raises `prefect.exceptions.AuthorizationError`; an API that is away
-raises nothing, it is waited for.
-"""
-
-import asyncio
-import signal
-import threading
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flowstead_agent.agent import Agent
-from flowstead_agent.api import AgentApi
-from flowstead_agent.console import agent_logger
-from flowstead_agent.environment import ApiAccess
-from flowstead_agent.errors import AgentError, AgentRefusedError
-from flowstead_agent.health import parsed_address, serve_health
-from flowstead_agent.labels import checked_labels, hostname_label, with_hostname_label
+from flowstead_agent.base import PlatformAgent
+from flowstead_agent.labels import hostname_label as name_of_this_machine
+from flowstead_agent.labels import with_hostname_label
 from flowstead_agent.launchers.local import LocalLauncher, LocalLauncherSettings
-from flowstead_agent.settings import AgentSettings
-from prefect.client.auth import load_auth
-from prefect.client.session import AsyncSession
+from flowstead_agent.launchers.protocol import Launcher
 from prefect.configuration import config
-from prefect.exceptions import AuthorizationError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["LocalAgent"]
 
 
-class LocalAgent:
+class LocalAgent(PlatformAgent):
     """Claims flow runs that carry no label which this agent lacks, and runs each as a process.
 
-    - agent_config_id: id of an agent config that the agent is linked to
-    - name, labels, env_vars, agent_address: default to the settings under `cloud.agent`
-    - max_polls: how often to ask for work before ending; None for ever
-    - no_cloud_logs: true keeps the logs of flow runs from the API; None decides by `cloud.send_flow_run_logs`
     - import_paths: directories added to the import path of flow runs
     - show_flow_logs: print the output of flow runs to standard output
-    - max_concurrent: how many flow runs may be claimed or running at the same time; None for as many as come. A flow
-      that waits for its child runs takes a place while it waits
-    - grace_seconds: seconds between SIGTERM and SIGKILL for the processes of a run that is cancelled
     - hostname_label: add the name of this machine to the labels, as `Local` storage does with its flows
+
+    The other arguments are those of `PlatformAgent`.
     """
 
     def __init__(
@@ -62,118 +38,36 @@ class LocalAgent:
         max_concurrent: int | None = None,
         grace_seconds: float | None = None,
     ) -> None:
-        self.name = name or config.cloud.agent.get("name") or "agent"
-        self.labels = _labels(labels or config.cloud.agent.get("labels") or [], hostname_label)
-        self.env_vars = dict(env_vars or config.cloud.agent.get("env_vars") or {})
-        self.agent_config_id = agent_config_id
-        self.max_polls = max_polls
-        self.agent_address = agent_address or config.cloud.agent.get("agent_address") or None
-        self.log_to_cloud = bool(config.cloud.send_flow_run_logs) if no_cloud_logs is None else not no_cloud_logs
         self.import_paths = list(import_paths or [])
         self.show_flow_logs = show_flow_logs
-        self.max_concurrent = _checked_limit(max_concurrent or config.cloud.agent.get("max_concurrent") or None)
-        grace = config.cloud.agent.get("grace_seconds", 10.0) if grace_seconds is None else grace_seconds
-        self.grace_seconds = max(0.0, float(grace))
-        self.access = _access()
-        try:
-            self.logger = agent_logger(self.name, str(config.cloud.agent.get("level") or "INFO"), config.logging.format)
-        except ValueError as error:
-            raise AgentError(f"The log level of the agent is no level: {error}.") from error
-        self.logger.debug("Environment variables: %s", sorted(self.env_vars))
-        self.logger.debug("Max polls: %s", self.max_polls)
-        self.logger.debug("Agent address: %s", self.agent_address)
-        self.logger.debug("Log to Cloud: %s", self.log_to_cloud)
-        self.logger.debug("Prefect backend: %s", self.access.backend)
+        self._with_host = hostname_label
+        super().__init__(
+            agent_config_id=agent_config_id,
+            name=name,
+            labels=labels,
+            env_vars=env_vars,
+            max_polls=max_polls,
+            agent_address=agent_address,
+            no_cloud_logs=no_cloud_logs,
+            max_concurrent=max_concurrent,
+            grace_seconds=grace_seconds,
+        )
         self.logger.debug("Import paths: %s", self.import_paths)
         self.logger.debug("Show flow logs: %s", self.show_flow_logs)
 
-    def start(self) -> None:
-        """Serve until a signal or the last poll.  Raises `AuthorizationError` if the API refuses the agent's key."""
-        try:
-            asyncio.run(self._run())
-        except AgentRefusedError as error:
-            raise AuthorizationError(str(error)) from error
+    def _checked_labels(self, labels: Iterable[str]) -> list[str]:
+        return (
+            with_hostname_label(labels, name_of_this_machine()) if self._with_host else super()._checked_labels(labels)
+        )
 
-    async def _run(self) -> None:
-        access = self.access
-        settings = AgentSettings(
-            kind=type(self).__name__,
-            name=self.name,
+    def _launcher(self) -> Launcher:
+        settings = LocalLauncherSettings(
+            access=self.access,
             labels=self.labels,
-            agent_config_id=self.agent_config_id,
-            max_polls=self.max_polls,
-            max_concurrent=self.max_concurrent,
-            grace_seconds=self.grace_seconds,
+            agent_env=self.env_vars,
+            send_logs=self.log_to_cloud,
+            logging_level=str(config.logging.level),
+            import_paths=self.import_paths,
+            show_flow_logs=self.show_flow_logs,
         )
-        launcher = LocalLauncher(
-            LocalLauncherSettings(
-                access=access,
-                labels=self.labels,
-                agent_env=self.env_vars,
-                send_logs=self.log_to_cloud,
-                logging_level=str(config.logging.level),
-                import_paths=self.import_paths,
-                show_flow_logs=self.show_flow_logs,
-            ),
-            self.logger,
-        )
-        session = AsyncSession(api_key=access.api_key, tenant_id=access.tenant_id)
-        agent = Agent(settings, AgentApi(session, self.labels, access.tenant_id), launcher, self.logger, access.url)
-        stop = asyncio.Event()
-        with self._stopped_by_signals(stop):
-            if self.agent_address is None:
-                await agent.run(stop)
-                return
-            async with serve_health(*parsed_address(self.agent_address), agent.poke) as port:
-                self.logger.debug("Agent API server listening on port %d", port)
-                await agent.run(stop)
-
-    @contextmanager
-    def _stopped_by_signals(self, stop: asyncio.Event) -> "Iterator[None]":
-        if threading.current_thread() is not threading.main_thread():
-            # Signals are the main thread's; an agent elsewhere is stopped by its owner.
-            yield
-            return
-        loop = asyncio.get_running_loop()
-
-        def end(number: signal.Signals) -> None:
-            if number is signal.SIGINT:
-                self.logger.info("Keyboard interrupt received! Shutting down...")
-            else:
-                self.logger.info("%s received! Shutting down...", number.name)
-            stop.set()
-
-        # A closed terminal is no crash: what is claimed goes back at once. But `nohup` ignores SIGHUP, which stays so.
-        numbers = [
-            number
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(number) is not signal.SIG_IGN
-        ]
-        for number in numbers:
-            loop.add_signal_handler(number, end, number)
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
-
-
-def _labels(labels: Iterable[str], with_host: bool) -> list[str]:
-    return with_hostname_label(labels, hostname_label()) if with_host else checked_labels(labels)
-
-
-def _checked_limit(limit: int | None) -> int | None:
-    if limit is not None and limit < 1:
-        raise AgentError(f"An agent runs at least 1 flow run at a time, but max_concurrent is {limit}.")
-    return limit
-
-
-def _access() -> ApiAccess:
-    url = str(config.cloud.api)
-    remembered = load_auth(url)
-    return ApiAccess(
-        url=url,
-        backend=str(config.backend),
-        api_key=config.cloud.get("api_key") or remembered.get("api_key"),
-        tenant_id=config.cloud.get("tenant_id") or remembered.get("tenant_id"),
-    )
+        return LocalLauncher(settings, self.logger)
