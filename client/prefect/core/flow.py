@@ -7,6 +7,7 @@ there.
 import collections.abc
 import copy
 import hashlib
+import importlib
 import json
 import os
 import warnings
@@ -241,6 +242,53 @@ class Flow(Graph):
             if not path.is_file():
                 path = directory / f"{slugify(fpath)}.prefect"
         return flow_from_bytes_pickle(path.read_bytes())
+
+    # -- showing -----------------------------------------------------------------------------------------------------
+
+    def visualize(
+        self,
+        flow_state: "State | None" = None,
+        filename: str | None = None,
+        format: str | None = None,  # noqa: A002 - the name is part of the 1.x API
+        horizontal: bool = False,
+    ) -> Any:
+        """Draw the flow and return the `graphviz.Digraph`; needs the extra `viz` and the programs of graphviz.
+
+        The drawing goes into the file `filename` (its name gets the `format`, "pdf" by default), else on the screen; in
+        a notebook it is the value returned.  With the state of a run, tasks have the colours of their states, and
+        mapped children are drawn one by one.  Raises `ImportError` without the extra.
+        """
+        from prefect.core.drawing import visualize  # noqa: PLC0415 - few flows are drawn
+
+        return visualize(self, flow_state, filename, format, horizontal=horizontal)
+
+    def diagnostics(self, include_secret_names: bool = False) -> str:
+        """Return what a bug report needs to know about this flow and its surroundings, as JSON without any values."""
+        from prefect.utilities.diagnostics import diagnostic_info  # noqa: PLC0415 - for bug reports only
+
+        return diagnostic_info(self, include_secret_names)
+
+    def run_agent(
+        self,
+        token: str | None = None,
+        show_flow_logs: bool = False,
+        log_to_cloud: bool | None = None,
+        api_key: str | None = None,
+    ) -> None:
+        """Run a local agent in this process, for this flow's labels, until it is interrupted; `token` has no effect.
+
+        `show_flow_logs` prints what the runs print, `log_to_cloud` decides whether their logs go to the API.
+        """
+        from prefect.utilities.configuration import set_temporary_config  # noqa: PLC0415 - few flows have an agent
+
+        # By name, because the library does not know agents: only this door to them is open.
+        agent = importlib.import_module("prefect.agent.local").LocalAgent
+        with set_temporary_config({"cloud.api_key": api_key} if api_key else {}):
+            agent(
+                labels=sorted(self.run_config.labels) if self.run_config is not None else [],
+                show_flow_logs=show_flow_logs,
+                no_cloud_logs=None if log_to_cloud is None else not log_to_cloud,
+            ).start()
 
     # -- object ------------------------------------------------------------------------------------------------------
 
