@@ -6,6 +6,7 @@ import json
 import socketserver
 import threading
 from email import message_from_bytes, policy
+from functools import partial
 
 
 class _Receiver:
@@ -87,3 +88,18 @@ class MailServer(_Receiver):
 
         self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+
+
+class Files(_Receiver):
+    """Serves the files of a directory."""
+
+    def __init__(self, folder):
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"

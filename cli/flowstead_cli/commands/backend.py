@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,8 +11,6 @@ from flowstead_cli.output.lines import GREEN, YELLOW, say
 from flowstead_cli.wiring import command_app
 
 app = command_app()
-
-BACKENDS = ("server", "cloud")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +26,14 @@ def run(options: Options) -> None:
     Raises:
         CliError: there is no such backend, or the file cannot be written.
     """
-    if options.api not in BACKENDS:
-        raise CliError(f"{options.api} is not a valid backend API; choose one of {', '.join(BACKENDS)}.")
-    from prefect.configuration import BACKEND_CONFIG
+    from prefect.utilities.backend import backend_file, save_backend
 
-    # The place that is read, also when home_dir is elsewhere.
-    file = Path(os.path.expandvars(BACKEND_CONFIG)).expanduser()
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f'backend = "{options.api}"\n', encoding="utf-8")
+        save_backend(options.api)
+    except ValueError as error:
+        raise CliError(str(error)) from None
     except OSError as error:
-        raise CliError(f"Cannot write the choice of backend to '{file}': {error.strerror}.") from None
+        raise CliError(f"Cannot write the choice of backend to '{backend_file()}': {error.strerror}.") from None
     say(f"Backend switched to {options.api}", GREEN)
     override = os.environ.get("PREFECT__BACKEND")
     if override and override != options.api:

@@ -8,6 +8,8 @@ a `prefect.exceptions.ClientError`.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from prefect.utilities.importtools import import_submodule
+
 if TYPE_CHECKING:
     from prefect.backend.artifacts import create_link_artifact as create_link_artifact
     from prefect.backend.artifacts import create_markdown_artifact as create_markdown_artifact
@@ -43,7 +45,7 @@ if not TYPE_CHECKING:  # a type checker shall complain about names that do not e
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return import_submodule(__name__, name)
         value = getattr(import_module(_HOMES[name]), name)
         globals()[name] = value
         return value

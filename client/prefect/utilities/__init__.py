@@ -4,32 +4,10 @@ Sub-modules load on first attribute access, so that importing one helper never p
 `AttributeError` as it would on any module.
 """
 
-import importlib
 from typing import Any
 
-_MODULES = frozenset(
-    {
-        "collections",
-        "configuration",
-        "context",
-        "datetimes",
-        "debug",
-        "delivery",
-        "diagnostics",
-        "edges",
-        "graphql",
-        "importtools",
-        "logging",
-        "notifications",
-        "secrets",
-        "serialization",
-        "storage",
-        "tasks",
-    }
-)
+from prefect.utilities.importtools import import_submodule
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"prefect.utilities.{name}")
-    raise AttributeError(f"module 'prefect.utilities' has no attribute {name!r}")
+    return import_submodule(__name__, name)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["import_object", "lazy_attributes"]
+__all__ = ["import_object", "import_submodule", "lazy_attributes"]
 
 
 def import_object(name: str) -> Any:
@@ -31,15 +31,23 @@ def import_object(name: str) -> Any:
         return importlib.import_module(name)
 
 
-def lazy_attributes(
-    package: str, objects: Mapping[str, str], modules: Iterable[str] = (), absent: Iterable[str] = ()
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` for a package; `objects` maps names to modules, `modules` are its own.
+def import_submodule(package: str, name: str) -> Any:
+    """Return the module `name` of a package, for its `__getattr__`; raises `AttributeError` if it has none."""
+    module = f"{package}.{name}"
+    if not name.startswith("_"):
+        try:
+            return importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+    raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    Names in `absent` belong to the 1.x API but are not here: using one raises an `ImportError` that says so.
-    """
+
+def lazy_attributes(
+    package: str, objects: Mapping[str, str], modules: Iterable[str] = ()
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return `__getattr__` and `__dir__` for a package; `objects` maps names to modules, `modules` are its own."""
     known_modules = frozenset(modules)
-    known_absent = frozenset(absent)
 
     def load(name: str) -> Any:
         if name in objects:
@@ -48,8 +56,6 @@ def lazy_attributes(
             return value
         if name in known_modules:
             return importlib.import_module(f"{package}.{name}")
-        if name in known_absent:
-            raise ImportError(f"{package}.{name} is not available in this version of Flowstead.", name=package)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def names() -> list[str]:

@@ -64,8 +64,3 @@ def test_an_unknown_name_is_an_attribute_error():
     assert _run("import prefect\ntry: prefect.nothing\nexcept AttributeError as e: print(e)") == (
         "module 'prefect' has no attribute 'nothing'"
     )
-
-
-def test_what_is_not_there_yet_says_so():
-    code = "try:\n from prefect.storage import GitHub\nexcept ImportError as e: print(e)"
-    assert _run(code) == "prefect.storage.GitHub is not available in this version of Flowstead."
