@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect._version import __version__
-from prefect.configuration import BACKEND_CONFIG, USER_CONFIG, config, load_toml
+from prefect.configuration import DEFAULT_CONFIG, ENV_VAR_PREFIX, USER_CONFIG, config, load_toml
 
 if TYPE_CHECKING:
     from prefect.core.flow import Flow
@@ -36,21 +36,31 @@ def system_information() -> dict[str, Any]:
     }
 
 
-def config_overrides(include_secret_names: bool = False) -> dict[str, Any]:
-    """Return the keys that the user's configuration files set, each as true in place of its value."""
-
-    def masked(table: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: masked(value) if isinstance(value, Mapping) else True for key, value in table.items()}
-
+def _changed(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested keys of settings that differ from the defaults, each with the value True."""
     found: dict[str, Any] = {}
-    for name in (USER_CONFIG, BACKEND_CONFIG):
-        path = Path(os.path.expandvars(str(name))).expanduser()
-        if path.is_file():
-            found.update(masked(load_toml(str(path))))
-    context = found.get("context")
-    if isinstance(context, dict) and "secrets" in context and not include_secret_names:
-        context["secrets"] = True
-    return {"config_overrides": found}
+    for name, value in settings.items():
+        default = defaults.get(name)
+        if isinstance(value, Mapping):
+            below = _changed(value, default if isinstance(default, Mapping) else {})
+            if below:
+                found[name] = below
+        elif name not in defaults or value != default:
+            found[name] = True
+    return found
+
+
+def config_overrides(include_secret_names: bool = False) -> dict[str, Any]:
+    """Return the keys that the user's configuration file changes, each as true in place of its value.
+
+    Raises `tomllib.TOMLDecodeError` if the file is no valid TOML.
+    """
+    location = os.environ.get(f"{ENV_VAR_PREFIX}__USER_CONFIG_PATH", USER_CONFIG)
+    file = Path(os.path.expandvars(location)).expanduser()
+    changed = _changed(load_toml(str(file)), load_toml(DEFAULT_CONFIG)) if file.is_file() else {}
+    if changed.get("context", {}).get("secrets") and not include_secret_names:
+        changed["context"]["secrets"] = False
+    return {"config_overrides": changed}
 
 
 def environment_variables(include_secret_names: bool = False) -> dict[str, list[str]]:

@@ -85,7 +85,7 @@ def test_without_graphviz(flow, monkeypatch):
 
 def test_diagnostics_name_settings_and_no_values(flow, monkeypatch, tmp_path):
     (tmp_path / "config.toml").write_text('[logging]\nlevel = "private"\n[context.secrets]\nkey = "private"\n')
-    monkeypatch.setattr("prefect.utilities.diagnostics.USER_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setenv("PREFECT__USER_CONFIG_PATH", str(tmp_path / "config.toml"))
     monkeypatch.setenv("PREFECT__LOGGING__FORMAT", "private")
     monkeypatch.setenv("PREFECT__CONTEXT__SECRETS__MINE", "private")
     flow.storage = Local(add_default_labels=False)
@@ -95,7 +95,7 @@ def test_diagnostics_name_settings_and_no_values(flow, monkeypatch, tmp_path):
     assert "private" not in text
     assert facts["system_information"]["prefect_backend"] == "server"
     assert set(facts["system_information"]) == {"platform", "python_version", "prefect_version", "prefect_backend"}
-    assert facts["config_overrides"] == {"logging": {"level": True}, "context": {"secrets": True}}
+    assert facts["config_overrides"] == {"logging": {"level": True}, "context": {"secrets": False}}
     assert "PREFECT__LOGGING__FORMAT" in facts["env_vars"]
     assert not any("SECRETS" in name for name in facts["env_vars"])
     assert facts["flow_information"]["storage"] == {"type": "Local"}
