@@ -85,7 +85,12 @@ insert into task_run (
 )
 select
     r.created, r.created, r.tenant_id, r.id, t.id, -1, 3, r.created, r.created + interval '1 second',
-    case when t.n = 1 then 'Cached' when r.state = 'Running' and t.n = 2 then 'Retrying' else 'Success' end,
+    case
+        when t.n = 1 then 'Cached'
+        when r.state = 'Running' and t.n = 2 then 'Retrying'
+        when r.state = 'Failed' and t.n = 10 then 'Failed'
+        else 'Success'
+    end,
     r.created + interval '1 second', 'Task run succeeded.',
     case when r.state = 'Running' and t.n = 2 then r.created + interval '1 minute' end,
     '{"type": "Success", "message": "Task run succeeded."}',

@@ -1,4 +1,4 @@
-"""The 33 query shapes of 1.4.1 programs (wire-protocol 2.1), as text with places for what is looked up."""
+"""The 33 query shapes of 1.4.1 programs (wire-protocol 2.1), and one of the documentation, with places to fill in."""
 
 from __future__ import annotations
 
@@ -98,6 +98,8 @@ SHAPES: dict[str, str] = {
     "Q30 cached ever by task": """query { task_run(where: {state: {_eq: "Cached"},
         state_timestamp: {_gte: "2020-01-01T00:00:00"}, task_id: {_eq: "<task>"}}, order_by: {state_timestamp: desc},
         limit: 100) { serialized_state } }""",
+    "documented: newest failed task runs": """query { task_run(where: {state: {_eq: "Failed"}},
+        order_by: {state_timestamp: desc}, limit: 5) { id state_timestamp flow_run { name } task { name } } }""",
     "Q31 agents": "query { agent { id name labels last_queried } }",
     "Q32 agent config": 'query { agent_config(where: {id: {_eq: "<agent_config>"}}) { settings } }',
     "Q33 task run info": 'query { get_task_run_info(task_run_id: "<task_run>") { serialized_state } }',

@@ -350,6 +350,7 @@ def test_results_come_from_where_they_were_written(client, run_id, tmp_path):
 _SAMPLES = {
     "created_after": datetime(2026, 1, 1, tzinfo=UTC),
     "flow_group_id": NOBODY,
+    "flow_id": NOBODY,
     "flow_run_id": NOBODY,
     "id": NOBODY,
     "key": "nothing",
