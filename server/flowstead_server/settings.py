@@ -124,6 +124,7 @@ def _read_limits(source: "_Environment", *, disable_introspection: bool) -> Limi
         repeated_fields=number("REPEATED_FIELDS", defaults.repeated_fields),
         tables=number("TABLES", defaults.tables),
         cost=number("COST", defaults.cost),
+        answer_bytes=number("ANSWER_BYTES", defaults.answer_bytes),
         default_rows=number("DEFAULT_ROWS", most_rows),
         most_rows=most_rows,
         introspection=not disable_introspection and source.flag("PREFECT__SERVER__INTROSPECTION", default=True),

@@ -27,6 +27,17 @@ def test_the_cache_is_bounded_and_forgets_the_least_used() -> None:
     assert len(cache) == 2
 
 
+def test_the_cache_is_bounded_by_the_text_of_its_documents() -> None:
+    cache = DocumentCache(SCHEMA, max_text=1_000)
+    texts = [f"{{ x{number}: b {'b ' * 150} }}" for number in range(6)]
+    for text in texts:
+        cache.prepare(text)
+        cache.prepare(text)
+    assert len(cache) == 1_000 // len(texts[0])
+    kept = cache.prepare(texts[-1])
+    assert cache.prepare(texts[-1]) is kept
+
+
 def test_one_way_documents_do_not_fill_it() -> None:
     cache = DocumentCache(SCHEMA)
     for number in range(2_000):

@@ -2,8 +2,9 @@
 
 Validation costs far more than the execution of a small mutation, and programs send the same few documents again and
 again. Programs of 1.x also write ids into the document text, so that a text never comes twice: a text is therefore kept
-only when it is seen for the second time. The cache is bounded by entries and by text, and holds no request data. A
-document beyond a limit is not validated, which would be the expensive part.
+only when it is seen for the second time. The cache is bounded by entries and by text (a parsed document takes up to two
+hundred times the memory of its text), and holds no request data. A document beyond a limit is not validated, which
+would be the expensive part.
 """
 
 from collections import OrderedDict
@@ -25,6 +26,7 @@ from flowstead_server.compiler.limits import Limits, limit_error
 
 _MAX_ENTRIES = 500
 _MAX_TEXT = 32_768
+_MAX_ALL_TEXT = 262_144
 _MAX_SEEN = 4_096
 _DEFAULT_LIMITS = Limits()
 # stands for a document that was not read to its end; it is never executed, but its kind is looked at
@@ -71,11 +73,17 @@ class DocumentCache:
     """Prepares documents for one schema. Not shared between threads."""
 
     def __init__(
-        self, schema: GraphQLSchema, max_entries: int = _MAX_ENTRIES, limits: Limits = _DEFAULT_LIMITS
+        self,
+        schema: GraphQLSchema,
+        max_entries: int = _MAX_ENTRIES,
+        limits: Limits = _DEFAULT_LIMITS,
+        max_text: int = _MAX_ALL_TEXT,
     ) -> None:
         self._schema = schema
         self._limits = limits
         self._max_entries = max_entries
+        self._max_text = max_text
+        self._text = 0
         self._prepared: OrderedDict[str, PreparedDocument] = OrderedDict()
         self._seen: OrderedDict[int, None] = OrderedDict()
 
@@ -95,8 +103,10 @@ class DocumentCache:
         prepared = self._prepare(text)
         if self._is_worth_keeping(text):
             self._prepared[text] = prepared
-            if len(self._prepared) > self._max_entries:
-                self._prepared.popitem(last=False)
+            self._text += len(text)
+            while len(self._prepared) > self._max_entries or self._text > self._max_text:
+                forgotten, _ = self._prepared.popitem(last=False)
+                self._text -= len(forgotten)
         return prepared
 
     def _prepare(self, text: str) -> PreparedDocument:

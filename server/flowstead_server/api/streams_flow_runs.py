@@ -142,8 +142,8 @@ async def _read(context: RequestContext, where: dict[str, Any] | None, ids: list
             fragments={},
             variables={"where": {"_and": conditions}, "limit": limit},
         )
+        (text,) = compiled.checked(await context.database.read_value(compiled.sql, *compiled.arguments))
     except CompileError as error:
         raise BadInputError(error.message) from error
-    (text,) = await context.database.read_value(compiled.sql, *compiled.arguments)
-    rows: list[Row] = orjson.loads(text)
+    rows: list[Row] = orjson.loads(text or "[]")
     return rows

@@ -8,6 +8,7 @@ from typing import Final
 from flowstead_server.compiler.errors import LimitError
 
 MOST_ROWS: Final = 100_000
+MOST_BYTES: Final = 100_000_000
 _SENTENCES: Final = {
     "tokens": "The document has more than {allowed} words and signs; send long values as variables.",
     "depth": "The operation is nested {found} levels deep; at most {allowed} are allowed.",
@@ -22,6 +23,7 @@ _SENTENCES: Final = {
     "tables": (
         "The operation reads tables at more than {allowed} places, filters and orders included; ask for less at once."
     ),
+    "answer_bytes": "The answer is longer than {allowed} bytes; ask for fewer rows with limit, or for fewer columns.",
     "values": "The operation has more than {allowed} values; use _in with a list.",
 }
 
@@ -32,7 +34,8 @@ class Limits:
 
     `tables` bounds how often tables are read, also by filters and orders that follow relationships, because the time to
     plan a statement grows faster than their number. `cost` bounds the sum over all selected columns of the rows that
-    they may be returned for; see `assumed_rows`. `default_rows` is used where a list has no limit, `most_rows` cuts
+    they may be returned for; see `assumed_rows`. `answer_bytes` bounds the JSON that the database makes of the answer,
+    which the server holds whole. `default_rows` is used where a list has no limit, `most_rows` cuts
     larger limits; None: no bound. Whether `introspection` is allowed stands here too, because it is decided at the same
     place.
     """
@@ -45,6 +48,7 @@ class Limits:
     repeated_fields: int = 200
     tables: int = 2_000
     cost: int = 25_000_000
+    answer_bytes: int = MOST_BYTES
     default_rows: int | None = MOST_ROWS
     most_rows: int | None = MOST_ROWS
     introspection: bool = True

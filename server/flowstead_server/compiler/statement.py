@@ -16,7 +16,7 @@ from flowstead_server.compiler.conditions import column_sql, conditions, joined,
 from flowstead_server.compiler.context import Context, Cut
 from flowstead_server.compiler.errors import CompileError
 from flowstead_server.compiler.jsontext import CUT_MARK, JsonObject, array_of, json_of_any, literal
-from flowstead_server.compiler.limits import Limits
+from flowstead_server.compiler.limits import MOST_BYTES, Limits, limit_error
 from flowstead_server.compiler.ordering import AGGREGATE_SUFFIX, aggregate_sql, distinct_expressions, sort_keys
 from flowstead_server.compiler.scope import TENANT, source
 from flowstead_server.compiler.values import as_int, as_list, shown
@@ -35,7 +35,7 @@ class Compiled:
     """One statement and its bind arguments.
 
     Its single value is a text array: for each of `keys` the JSON text of that root field, or null where a row that
-    was asked for by primary key does not exist.
+    was asked for by primary key does not exist. It is null as a whole if the answer is too long; see `checked`.
     """
 
     sql: str
@@ -43,6 +43,17 @@ class Compiled:
     keys: tuple[str, ...]
     cuts: tuple[Cut, ...] = ()
     """Lists that the server's own limit may cut; see `cut_lists`."""
+    most_bytes: int = MOST_BYTES
+
+    def checked(self, value: list[str | None] | None) -> list[str | None]:
+        """The texts that are the statement's value.
+
+        Raises:
+            LimitError: the answer is too long.
+        """
+        if value is None:
+            raise limit_error("answer_bytes", self.most_bytes)
+        return value
 
     def cut_lists(self, texts: Iterable[str | None]) -> list[Cut]:
         """Those lists that were cut, by the marks in the JSON texts."""
@@ -116,8 +127,12 @@ def compile_fields(
             raise
         except RecursionError:
             raise CompileError("The query is nested too deeply.", (key,)) from None
-    sql = f"SELECT ARRAY[{', '.join(roots)}]::text[]"
-    return Compiled(sql, context.arguments, tuple(fields), tuple(context.cuts))
+    most_bytes = context.limits.answer_bytes
+    # OFFSET 0 keeps PostgreSQL from computing the texts twice; the size of a value in memory is known at once
+    answer = f"(SELECT ARRAY[{', '.join(roots)}]::text[] AS texts OFFSET 0) AS answer"
+    bounded = f"CASE WHEN pg_column_size(answer.texts) <= {most_bytes} THEN answer.texts END"
+    sql = f"SELECT {bounded} FROM {answer}"  # noqa: S608 - what clients sent is in the arguments
+    return Compiled(sql, context.arguments, tuple(fields), tuple(context.cuts), most_bytes)
 
 
 def _root(context: Context, nodes: list[FieldNode]) -> str:

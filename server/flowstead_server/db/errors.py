@@ -12,6 +12,7 @@ from flowstead_server.domain.errors import (
     ApiUnavailableError,
     BadInputError,
     ConflictError,
+    DatabaseLimitError,
     FlowsteadError,
     ForeignKeyViolationError,
     StatementTimeoutError,
@@ -33,7 +34,6 @@ _BAD_VALUES: Final = (
     asyncpg.DataError,
     asyncpg.CheckViolationError,
     asyncpg.NotNullViolationError,
-    asyncpg.ProgramLimitExceededError,
 )
 
 
@@ -48,6 +48,8 @@ def translate(error: BaseException) -> FlowsteadError | None:
         translated = ConflictError("The database is busy with conflicting changes; please try again.")
     elif isinstance(error, asyncpg.QueryCanceledError):
         translated = StatementTimeoutError("The database took too long to answer and the statement was stopped.")
+    elif isinstance(error, asyncpg.ProgramLimitExceededError):
+        translated = DatabaseLimitError(_first_line(error))
     elif isinstance(error, _BAD_VALUES):
         translated = BadInputError(f"A value cannot be stored: {_first_line(error)}.")
     elif isinstance(error, _LOST) or _is_closed(error):

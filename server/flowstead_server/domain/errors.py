@@ -35,6 +35,14 @@ class BadInputError(FlowsteadError):
     code = "BAD_USER_INPUT"
 
 
+class DatabaseLimitError(BadInputError):
+    """A value, or a query, that is too large or too complex for the database; `reason` is what it said."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"A value cannot be stored: {reason}.")
+        self.reason = reason
+
+
 class UnauthenticatedError(FlowsteadError):
     """Who asks is not known; 1.x clients look for the code in the text of an answer's errors."""
 

@@ -107,3 +107,13 @@ async def test_an_asker_with_a_cheap_question_never_meets_a_limit(asker: Any) ->
     defaults = replace(asker, schema=api_schema(Limits()))
     deep = "{ project { flows { flow_runs(limit: 5) { id name task_runs { id state logs(limit: 10) { id } } } } } }"
     assert (await defaults.ask(deep))["project"]
+
+
+async def test_an_answer_that_is_too_long_is_refused(asker: Any) -> None:
+    short = api_schema(Limits(answer_bytes=300))
+    assert not (await short.execute("{ flow_run(limit: 2) { id } }", context_value=asker.context())).errors
+    result = await short.execute("{ flow_run { id } project { id } }", context_value=asker.context())
+    (error,) = result.errors
+    assert result.data is None
+    assert error.extensions == {"code": "QUERY_TOO_LARGE", "limit": "answer_bytes", "allowed": 300}
+    assert "longer than 300 bytes" in error.message

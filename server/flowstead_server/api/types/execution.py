@@ -27,10 +27,10 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionResult
 
 from flowstead_server.compiler.context import Context
-from flowstead_server.compiler.errors import CompileError, TimeLimitError
+from flowstead_server.compiler.errors import CompileError, LimitError, TimeLimitError
 from flowstead_server.compiler.statement import Compiled, compile_fields, is_table_field
 from flowstead_server.compiler.values import with_defaults
-from flowstead_server.domain.errors import BadInputError, StatementTimeoutError
+from flowstead_server.domain.errors import BadInputError, DatabaseLimitError, StatementTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -145,7 +145,13 @@ class TableQueries(SchemaExtension):
 
     async def _read(self, compiled: Compiled) -> dict[str, Any]:
         try:
-            texts = await self.execution_context.context.database.read_value(compiled.sql, *compiled.arguments)
+            value = await self.execution_context.context.database.read_value(compiled.sql, *compiled.arguments)
+            texts = compiled.checked(value)
+        except DatabaseLimitError as error:
+            raise LimitError(
+                f"The query is beyond a limit of the database: {error.reason}; ask for less at once.",
+                {"limit": "database"},
+            ) from error
         except StatementTimeoutError as error:
             path = compiled.keys if len(compiled.keys) == 1 else ()
             raise TimeLimitError(

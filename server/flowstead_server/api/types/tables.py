@@ -85,7 +85,11 @@ def _selection_arguments(name: str) -> list[StrawberryArgument]:
         ),
         argument("limit", optional(int), "Return at most this many rows."),
         argument("offset", optional(int), "Leave out this many rows first."),
-        argument("order_by", optional(listed(types.order_by)), "Sort the rows; null columns come last in asc."),
+        argument(
+            "order_by",
+            optional(listed(types.order_by)),
+            "Sort the rows; nulls come last in asc, first in desc.",
+        ),
         argument("where", optional(types.bool_exp), "Return only rows for which this holds."),
     ]
 
