@@ -120,7 +120,7 @@ class FlowPass:
     def run(self, wanted: set["Task"]) -> dict["Task", State]:
         """Run the tasks of the flow; returns the states of the wanted ones."""
         flow = self.runner.flow
-        self._surroundings = self.executor.submit(
+        self._surroundings = self.executor.share(
             _Surroundings,
             context={key: value for key, value in prefect_context.__dict__.items() if key not in _NOT_FOR_TASKS},
             flow_result=flow.result,
@@ -202,7 +202,12 @@ class FlowPass:
             upstream_states=upstream,
             upstream_mapped_states=reduced,
             is_mapped_parent=is_mapped_parent,
-            extra_context={"task_name": task.name, "task_tags": task.tags, "task_index": None},
+            extra_context={
+                "task_name": task.name,
+                "task_tags": task.tags,
+                "task_index": None,
+                "urgent": is_mapped_parent,
+            },
         )
 
     def _submit_mapped(self, task: "Task", state: Any, upstream: dict[Edge, Any], reduced: dict[Edge, Any]) -> None:
@@ -217,7 +222,7 @@ class FlowPass:
         if not isinstance(parent, Mapped):
             return
         previous.extend([None] * (parent.n_map_states - len(previous)))
-        siblings = self.executor.submit(
+        siblings = self.executor.share(
             _siblings,
             surroundings=self._surroundings,
             task=task,
@@ -259,14 +264,11 @@ class FlowPass:
         futures = {task: self.states.get(task, Pending("Task not evaluated by FlowRunner.")) for task in tasks}
         children = {task: self.children[task] for task in tasks if task in self.children}
         # One wait for all of it: an executor that begins now does not finish level by level.
-        states: dict[Task, State]
         states, ends = self.executor.wait([futures, children])
-        for task, ended in ends.items():
-            state = states[task]
-            if isinstance(state, Mapped):
-                state.map_states = list(ended)
-                state.result = [end.result for end in ended]
-        return states
+        return {
+            task: mapping.attach_children(state, ends[task]) if task in ends else state
+            for task, state in states.items()
+        }
 
 
 def _runs_again(task: "Task") -> bool:

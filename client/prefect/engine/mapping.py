@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from prefect.engine.result import NoResult
+from prefect.engine.result.travel import UnavailableResult
 from prefect.engine.state import Failed, Mapped, State
+from prefect.exceptions import UnpicklableError
 from prefect.utilities.logging import get_logger
 
 __all__ = ["attach_children", "element_of", "flatten_children", "flatten_state", "without_children"]
@@ -25,7 +27,10 @@ def element_of(state: State) -> Callable[[int], State]:
 
     A state without elements is returned as it is; an element that cannot be taken makes a Failed state.
     """
-    value = state.result
+    try:
+        value = state.result
+    except UnpicklableError:
+        return lambda index: state
     if not state.is_successful() or state.is_skipped() or value is None:
         return lambda index: state
 
@@ -49,8 +54,17 @@ def without_children(state: Mapped) -> Mapped:
 
 def flatten_state(state: State) -> State:
     """Return a copy whose value has one level of nesting less; values that are not nested stay as they are."""
+    if not state.is_successful():
+        return state
+    try:
+        return _flattened(state)
+    except Exception as error:
+        return Failed(f"The value to flatten could not be read: {error!r}", result=error)
+
+
+def _flattened(state: State) -> State:
     value = state.result
-    if not state.is_successful() or not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
         return state
     items = list(value)
     if not all(hasattr(item, "__len__") and hasattr(item, "__getitem__") for item in items):
@@ -62,18 +76,25 @@ def flatten_children(children: Iterable[State]) -> list[State]:
     """Return one state per element of each successful child's value; other children pass as they are."""
     flat: list[State] = []
     for child in children:
-        value = child.result
         if not child.is_successful() or child.is_skipped():
             flat.append(child)
-        elif hasattr(value, "__len__") and hasattr(value, "__getitem__"):
-            flat.extend(_with_value(child, element) for element in value)
-        else:
-            get_logger("FlowRunner").warning(
-                "`flatten` was used on upstream task that did not return an iterable. The value will be passed "
-                "downstream unmodified."
-            )
-            flat.append(child)
+            continue
+        try:
+            flat.extend(_elements_of_child(child))
+        except Exception as error:
+            flat.append(Failed(f"The value to flatten could not be read: {error!r}", result=error))
     return flat
+
+
+def _elements_of_child(child: State) -> list[State]:
+    value = child.result
+    if hasattr(value, "__len__") and hasattr(value, "__getitem__"):
+        return [_with_value(child, element) for element in value]
+    get_logger("FlowRunner").warning(
+        "`flatten` was used on upstream task that did not return an iterable. The value will be passed "
+        "downstream unmodified."
+    )
+    return [child]
 
 
 def attach_children(state: State, children: list[State]) -> State:
@@ -83,5 +104,8 @@ def attach_children(state: State, children: list[State]) -> State:
     new = copy.copy(state)
     new.map_states = list(children)
     new._n_map_states = len(new.map_states)  # noqa: SLF001 - states and engine are one part
-    new.result = [child.result for child in new.map_states]
+    try:
+        new.result = [child.result for child in new.map_states]
+    except UnpicklableError as error:
+        new._result = UnavailableResult(str(error))  # noqa: SLF001 - as above
     return new

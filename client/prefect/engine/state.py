@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
-import cloudpickle  # type: ignore[import-untyped]  # it has no type hints
-
 from prefect.engine.result.base import NoResult, Result
+from prefect.engine.result.travel import for_travel
 from prefect.utilities.context import context as prefect_context
 from prefect.utilities.datetimes import as_datetime, utcnow
 
@@ -92,14 +91,12 @@ class State:
         return id(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        contents = self.__dict__.copy()
-        if isinstance(self._result.value, Exception):
-            try:
-                cloudpickle.loads(cloudpickle.dumps(self._result.value))
-            except Exception as error:
-                text = f"The following exception could not be pickled due to {error!r}: {self._result.value!r}"
-                contents["_result"] = Result(value=text)
-        return contents
+        return {**self.__dict__, "_result": for_travel(self._result)}
+
+    def __copy__(self: S) -> S:
+        new = self.__class__.__new__(self.__class__)
+        new.__dict__.update(self.__dict__)
+        return new
 
     @classmethod
     def children(cls, include_self: bool = False, names_only: bool = False) -> list[Any]:

@@ -34,6 +34,7 @@ from prefect.exceptions import TaskTimeoutSignal
 from prefect.utilities.context import context
 from prefect.utilities.datetimes import utcnow
 from prefect.utilities.logging import RedirectToLog
+from prefect.utilities.stdout import redirect_thread_stdout
 
 if TYPE_CHECKING:
     from prefect.core.task import Task
@@ -242,7 +243,7 @@ def run_task(run: TaskRun, state: State) -> State:
     runner.logger.debug("Task %r: Calling task.run() method...", run.name)
     redirect: Any = contextlib.nullcontext()
     if task.log_stdout:
-        redirect = contextlib.redirect_stdout(RedirectToLog(runner.logger))
+        redirect = redirect_thread_stdout(RedirectToLog(runner.logger))
     try:
         with redirect:
             value = run_with_timeout(task.run, task.timeout, run.values(), run.name)

@@ -24,6 +24,8 @@ from prefect.utilities.logging import get_logger
 
 __all__ = ["run_with_timeout"]
 
+_BEGUN = b"\n"
+_SLICE_SECONDS = 1.0
 _CHILD = "from prefect.engine.timeouts import serve_child; serve_child()"
 
 
@@ -63,10 +65,10 @@ def _in_process(function: Callable[..., Any], seconds: int, kwargs: dict[str, An
     payload = cloudpickle.dumps((function, kwargs, _picklable(context.__dict__)))
     # Not multiprocessing: its spawned children import the user's script again, guarded or not.
     child = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-        [sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     )
     try:
-        answer, _ = child.communicate(payload, timeout=seconds)
+        answer = _answer_in_time(child, payload, seconds)
     except subprocess.TimeoutExpired:
         raise TaskTimeoutSignal(f"Execution timed out for Task '{name}'.") from None
     finally:
@@ -79,6 +81,29 @@ def _in_process(function: Callable[..., Any], seconds: int, kwargs: dict[str, An
     if succeeded:
         return value
     raise value
+
+
+def _answer_in_time(child: "subprocess.Popen[bytes]", payload: bytes, seconds: float) -> bytes:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with contextlib.suppress(BrokenPipeError), child.stdin as stdin:
+        view = memoryview(payload)
+        while view:
+            view = view[stdin.write(view) :]
+    child.stdin = None
+    # The limit is the task's: how long a process takes to begin is not its fault.
+    child.stdout.read(len(_BEGUN))
+    deadline = time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            # In slices, because a thread that is to be interrupted notices that only between two of them.
+            answer, _ = child.communicate(timeout=max(0.0, min(left, _SLICE_SECONDS)))
+        except subprocess.TimeoutExpired:
+            if left <= _SLICE_SECONDS:
+                raise
+        else:
+            return answer
 
 
 def _picklable(values: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +125,8 @@ def serve_child() -> None:
     # What the function prints must not mix with the answer.
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    answer.write(_BEGUN)
+    answer.flush()
     with context(values):
         context["logger"] = get_logger(values.get("task_full_name"))
         try:

@@ -34,9 +34,14 @@ class Executor:
     ) -> Any:
         """Return a future of `fn(*args, **kwargs)`; futures among the arguments are resolved first.
 
-        `extra_context` (task name, tags and index) is for names and resources, not for the function.
+        `extra_context` (`task_name`, `task_tags`, `task_index`, and `urgent` for what the caller is about to wait for)
+        is for names, resources and order, not for the function.
         """
         raise NotImplementedError
+
+    def share(self, make: Callable[..., Any], **kwargs: Any) -> Any:
+        """Return a future of `make(**kwargs)`: cheap to make, and an argument of many calls."""
+        return self.submit(make, **kwargs)
 
     def wait(self, futures: Any) -> Any:
         """Return the same structure of dictionaries and lists with values in the place of futures."""

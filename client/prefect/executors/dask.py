@@ -18,12 +18,14 @@ from typing import Any
 from prefect.configuration import config
 from prefect.executors.base import Executor
 from prefect.executors.deferred import Call, Raised, put_in, take_out
+from prefect.executors.waiting import call_interruptibly
 from prefect.utilities.extras import import_extra
 from prefect.utilities.importtools import import_object
 
 __all__ = ["DaskExecutor"]
 
 _RESOURCE_TAG = "dask-resource:"
+_URGENT = 1_000_000
 
 
 class DaskExecutor(Executor):
@@ -74,11 +76,12 @@ class DaskExecutor(Executor):
     def _forget_run(self) -> None:
         self.client: Any = None
         self._event_name: str | None = None
-        self._futures: weakref.WeakSet[Any] = weakref.WeakSet()
+        # How many calls have to come before each, counted along the longest way.
+        self._depths: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
         contents = self.__dict__.copy()
-        for running in ("client", "_event_name", "_futures"):
+        for running in ("client", "_event_name", "_depths"):
             contents.pop(running)
         return contents
 
@@ -170,12 +173,12 @@ class DaskExecutor(Executor):
         try:
             yield
         except BaseException:
-            unfinished = [future for future in self._futures if not future.done()]
+            unfinished = [future for future in list(self._depths) if not future.done()]
             if unfinished:
                 event.set()
                 active = sum(len(keys) for keys in self.client.processing().values())
                 self.logger.info("Stopping executor, waiting for %d active tasks to complete", active)
-                distributed.wait(unfinished)
+                call_interruptibly(_let_end, unfinished)
             raise
 
     # -- the tasks -------------------------------------------------------------------------------------------------
@@ -195,6 +198,8 @@ class DaskExecutor(Executor):
         call = Call(name, fn, arguments)
         # Fails here, where it is known whose it is, rather than somewhere inside dask.
         call.pickled()
+        depth = 1 + max((self._depths.get(future, 0) for future in futures), default=0)
+        urgent = bool(known.get("urgent"))
         future = self.client.submit(
             run_on_worker,
             call,
@@ -202,16 +207,23 @@ class DaskExecutor(Executor):
             self._event_name,
             key="-".join([name, *([] if index is None else [str(index)]), uuid.uuid4().hex]),
             resources=_resources(known.get("task_tags") or ()) or None,
+            # By itself dask prefers what was submitted first: all children of the first task of a mapped pipeline,
+            # and all of their values in memory, before any child of the second.
+            priority=_URGENT if urgent else depth,
             pure=False,
         )
-        self._futures.add(future)
+        self._depths[future] = 0 if urgent else depth
         return future
+
+    def share(self, make: Callable[..., Any], **kwargs: Any) -> Any:
+        """Return a future of `make(**kwargs)`, which goes before all tasks."""
+        return self.submit(make, extra_context={"urgent": True}, **kwargs)
 
     def wait(self, futures: Any) -> Any:
         """Return the same structure with values for futures; raises what a call raised."""
         self._require_client()
         structure, found = take_out(futures, _is_future)
-        values = self.client.gather(found)
+        values = call_interruptibly(self.client.gather, found) if found else []
         for value in values:
             if isinstance(value, Raised):
                 raise value.error
@@ -220,6 +232,12 @@ class DaskExecutor(Executor):
     def _require_client(self) -> None:
         if self.client is None:
             raise ValueError("This executor has not been started.")
+
+
+def _let_end(futures: list[Any]) -> None:
+    for future in futures:
+        with contextlib.suppress(Exception):
+            future.exception()
 
 
 def _is_future(value: Any) -> bool:

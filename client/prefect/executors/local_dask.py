@@ -16,6 +16,7 @@ from typing import Any
 
 from prefect.executors.base import Executor
 from prefect.executors.deferred import Call, Raised, put_in, take_out
+from prefect.executors.waiting import call_interruptibly
 from prefect.utilities.extras import import_extra
 
 __all__ = ["LocalDaskExecutor"]
@@ -36,15 +37,26 @@ _GRACE_SECONDS = 5.0
 class _Node:
     """A call that was submitted; it keeps what it needs alive until it has a value."""
 
-    __slots__ = ("call", "done", "future", "key", "needs", "value")
+    __slots__ = ("call", "cheap", "done", "future", "key", "needs", "value")
 
     def __init__(self, key: str, call: Call, needs: "list[_Node]") -> None:
         self.key = key
+        self.cheap = False
         self.call: Call | None = call
         self.needs = needs
         self.done = False
         self.value: Any = None
         self.future: weakref.ref[_Future] | None = None
+
+    def finish(self, value: Any) -> None:
+        self.value, self.done, self.call, self.needs = value, True, None, []
+
+    def is_there(self) -> bool:
+        """Return whether there is a value; one that is cheap to make is made now, if all that it needs is there."""
+        if not self.done and self.cheap and all(need.is_there() for need in self.needs):
+            assert self.call is not None
+            self.finish(_Step(self.call, {}, None)([need.value for need in self.needs]))
+        return self.done
 
 
 class _Future:
@@ -70,7 +82,7 @@ class LocalDaskExecutor(Executor):
         self.scheduler = _SCHEDULERS[scheduler.lower()]
         self.dask_config = kwargs
         self._pool: Any = None
-        self._active = _ActiveThreads()
+        self._active: _ActiveThreads | None = None
         self._numbers = itertools.count()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,6 +109,7 @@ class LocalDaskExecutor(Executor):
 
     def _make_pool(self, workers: int) -> Any:
         if self.scheduler == "threads":
+            self._active = _ActiveThreads()
             # Its threads are daemons: a task that cannot be interrupted does not keep the process from ending.
             return ThreadPool(workers)
         if self.scheduler == "processes":
@@ -110,6 +123,7 @@ class LocalDaskExecutor(Executor):
 
     def _close(self) -> None:
         pool, self._pool = self._pool, None
+        self._active = None
         if isinstance(pool, ThreadPool):
             pool.terminate()
         elif pool is not None:
@@ -117,7 +131,7 @@ class LocalDaskExecutor(Executor):
 
     def _interrupt(self) -> None:
         self.logger.info("Attempting to interrupt and cancel all running tasks...")
-        if isinstance(self._pool, ThreadPool):
+        if self._active is not None:
             self._active.interrupt()
             self._active.wait_until_left(_GRACE_SECONDS)
         elif self._pool is not None:
@@ -132,12 +146,22 @@ class LocalDaskExecutor(Executor):
         name = (extra_context or {}).get("task_name") or getattr(fn, "__name__", type(fn).__name__)
         arguments, futures = take_out((args, kwargs), _is_future)
         call = Call(name, fn, arguments)
-        return _Future(_Node(f"{name}-{next(self._numbers)}", call, [future.node for future in futures]))
+        return _Future(_Node(f"{next(self._numbers):09d}-{name}", call, [future.node for future in futures]))
+
+    def share(self, make: Callable[..., Any], **kwargs: Any) -> Any:
+        """Return a future of `make(**kwargs)`, which the waiting thread calls as soon as it can.
+
+        What takes it never waits behind other calls, so that the second task of a mapped pipeline follows the first
+        one at every index.
+        """
+        future = self.submit(make, **kwargs)
+        future.node.cheap = True
+        return future
 
     def wait(self, futures: Any) -> Any:
         """Run what the futures need; returns the same structure with their values, raises what a call raised."""
         structure, found = take_out(futures, _is_future)
-        waiting = {future.node.key: future.node for future in found if not future.node.done}
+        waiting = {future.node.key: future.node for future in found if not future.node.is_there()}
         if waiting:
             self._run(list(waiting.values()))
         values = [future.node.value for future in found]
@@ -154,27 +178,33 @@ class LocalDaskExecutor(Executor):
             node = pending.pop()
             if node.key in graph:
                 continue
-            needed = [need for need in node.needs if not need.done]
+            needed = [need for need in node.needs if not need.is_there()]
             known = {number: need.value for number, need in enumerate(node.needs) if need.done}
             assert node.call is not None
-            active = self._active if self.scheduler == "threads" else None
-            graph[node.key] = (_Step(node.call, known, active), [need.key for need in needed])
+            graph[node.key] = (_Step(node.call, known, self._active), [need.key for need in needed])
             if node.future is not None and node.future() is not None:
                 kept[node.key] = node
             pending.extend(needed)
         for node, value in zip(kept.values(), self._get(graph, list(kept)), strict=True):
-            node.value, node.done, node.call, node.needs = value, True, None, []
+            node.finish(value)
 
     def _get(self, graph: dict[str, Any], keys: list[str]) -> Any:
         name = type(self).__name__
+        options: dict[str, Any] = {"callbacks": [(None, _as_submitted, None, None, None)]}
         if self.scheduler == "sync":
-            return import_extra("dask.local", "dask", name).get_sync(graph, keys)
+            return import_extra("dask.local", "dask", name).get_sync(graph, keys, **options)
         if self.scheduler == "threads":
-            return import_extra("dask.threaded", "dask", name).get(graph, keys, pool=self._pool)
-        # Tasks are long: none shall wait in a batch while another process has nothing to do.
-        chunksize = self.dask_config.get("chunksize", 1)
-        get = import_extra("dask.multiprocessing", "dask", name).get
-        return get(graph, keys, pool=self._pool, optimize_graph=False, chunksize=chunksize)
+            get = import_extra("dask.threaded", "dask", name).get
+        else:
+            get = import_extra("dask.multiprocessing", "dask", name).get
+            # Tasks are long: none shall wait in a batch while another process has nothing to do.
+            options.update(optimize_graph=False, chunksize=self.dask_config.get("chunksize", 1))
+        return call_interruptibly(get, graph, keys, pool=self._pool, **options)
+
+
+def _as_submitted(_graph: Any, state: dict[str, Any]) -> None:
+    """Let dask begin with what was submitted first; it takes from the end of this list, and adds what follows there."""
+    state["ready"].sort(reverse=True)
 
 
 def _is_future(value: Any) -> bool:
@@ -203,26 +233,27 @@ class _Step:
             if isinstance(value, Raised):
                 return value
         try:
-            if self.active is None:
-                return self.call(values)
-            with self.active.entered():
+            with self.active.entered() if self.active is not None else contextlib.nullcontext():
                 return self.call(values)
         except (KeyboardInterrupt, SystemExit) as error:
             return Raised(error)
 
 
 class _ActiveThreads:
-    """The threads that run a task right now, and the only ones that may be interrupted."""
+    """The threads that run a task right now, and the only ones that may be interrupted; after that none may begin."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._idents: set[int] = set()
+        self._interrupted = False
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         """Count the calling thread among the active ones while the block runs."""
         ident = threading.get_ident()
         with self._changed:
+            if self._interrupted:
+                raise KeyboardInterrupt
             self._idents.add(ident)
         try:
             yield
@@ -234,6 +265,7 @@ class _ActiveThreads:
     def interrupt(self) -> None:
         """Raise `KeyboardInterrupt` in every active thread, as soon as each runs Python code again."""
         with self._changed:
+            self._interrupted = True
             for ident in self._idents:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(KeyboardInterrupt))
 

@@ -11,7 +11,7 @@ from prefect.executors import DaskExecutor, LocalDaskExecutor, LocalExecutor
 def dask_cluster():
     """A Dask cluster of two processes for all tests of the session."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=2, dashboard_address=None, worker_dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=2, dashboard_address=":0", worker_dashboard_address=None, silence_logs=50
     ) as cluster:
         yield cluster
 
@@ -23,6 +23,8 @@ def executor(request):
         return LocalExecutor()
     if request.param == "threads":
         return LocalDaskExecutor("threads", num_workers=4)
+    if request.param == "processes":
+        return LocalDaskExecutor("processes", num_workers=1)
     return DaskExecutor(request.getfixturevalue("dask_cluster").scheduler_address)
 
 
