@@ -8,8 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from prefect._version import __version__
-from prefect.configuration import config
-from prefect.utilities.collections import DotDict
+from prefect.configuration import Config, config
 from prefect.utilities.context import context
 from prefect.utilities.logging import prefect_logger
 
@@ -63,9 +62,9 @@ __all__ = [
 context["logger"] = prefect_logger
 
 # Registries that other distributions may hang their objects into.
-api = DotDict()
-models = DotDict()
-plugins = DotDict()
+api = Config()
+models = Config()
+plugins = Config()
 
 _OBJECTS = {
     "Client": "prefect.client",

@@ -1,4 +1,4 @@
-"""The library's client against a real server process: registration, runs, live streams over restarts, views."""
+"""§25, §26: the library's client against a real server process: registration, runs, streams over restarts, views."""
 
 import inspect
 import signal

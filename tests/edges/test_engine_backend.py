@@ -1,4 +1,4 @@
-"""The engine under a real API: reported states, values across processes, cancellation, fencing, load failures."""
+"""§27: the engine under a real API: reported states, values across processes, cancellation, fencing, load failures."""
 
 import threading
 import uuid

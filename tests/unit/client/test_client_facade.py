@@ -1,4 +1,4 @@
-"""`Client` against a server that answers what a test wrote down: requests, headers, and the 1.x errors."""
+"""§26: `Client` against a server that answers what a test wrote down: requests, headers, and the 1.x errors."""
 
 import uuid
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Settings: the order of their layers, what strings become, and references between them."""
+"""§2, settings: the order of their layers, what strings become, and references between them."""
 
 import os
 from datetime import timedelta

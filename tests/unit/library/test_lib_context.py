@@ -1,4 +1,4 @@
-"""`prefect.context`: attribute and item access, overlays, threads."""
+"""§3, `prefect.context`: attribute and item access, overlays, threads."""
 
 import contextlib
 import threading

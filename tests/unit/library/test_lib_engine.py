@@ -1,4 +1,4 @@
-"""The engine: messages, handlers, retries, timeouts, mapping at size, and what leaves it."""
+"""§10 to §14, the engine: messages, handlers, retries, timeouts, mapping at size, and what leaves it."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Building flows: tasks, edges, constants, slugs and questions about the graph."""
+"""§4.1 to §4.4, §6.2, §7, building flows: tasks, edges, constants, slugs and questions about the graph."""
 
 import cloudpickle
 import pytest

@@ -1,4 +1,4 @@
-"""Importing the library is cheap, and everything is reachable from it."""
+"""§1: importing the library is cheap, and everything is reachable from it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Loggers, and how lines of a run travel to the API."""
+"""§18: loggers, and how lines of a run travel to the API."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Schedules: clocks against an independent oracle, filters, adjustments, JSON."""
+"""§19, schedules: clocks against an independent oracle, filters, adjustments, JSON."""
 
 import json
 from datetime import datetime, time, timedelta

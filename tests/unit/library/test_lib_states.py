@@ -1,4 +1,4 @@
-"""States and signals: their families, fields and JSON."""
+"""§9, §10, §28.2, states and signals: their families, fields and JSON."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Storage, run configs, results and the JSON of flows."""
+"""§15, §20, §21, §28: storage, run configs, results and the JSON of flows."""
 
 import json
 import socket

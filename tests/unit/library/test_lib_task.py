@@ -1,4 +1,4 @@
-"""Tasks: what a definition may say, and how tasks are called."""
+"""§5, §6.1, tasks: what a definition may say, and how tasks are called."""
 
 import inspect
 from datetime import timedelta
