@@ -510,3 +510,28 @@ async def test_a_parent_must_be_a_run_of_the_same_tenant(database: Database) -> 
         await create_flow_run(
             database, seeded.caller, CreateFlowRun(flow_id=seeded.flow_id, parent_flow_run_id=uuid4())
         )
+
+
+async def test_the_holder_of_a_claim_may_repeat_itself(database: Database) -> None:
+    """As a client does whose answer got lost (§1.6): nothing is stored again, with version locking too."""
+    seeded = await seed(database)
+    run_id, holder = await claimed(seeded)
+    await database.execute("update flow_group set settings = settings || '{\"version_locking_enabled\": true}'")
+    task_run_id = (await seeded.task_run_ids(run_id))[0]
+    await set_flow(seeded, run_id, "Running", caller=holder, version=2, message="m")
+    for name, version in (("Running", 1), ("Retrying", 2), ("Running", 3), ("Success", 4)):
+        members = {"start_time": "2030-01-01T00:00:00", "cached_inputs": {"x": 1}} if name == "Retrying" else {}
+        for _ in range(3):
+            await set_task(seeded, task_run_id, name, caller=holder, version=version, **members)
+        assert (await row_of(database, "task_run", task_run_id))["version"] == version + 1
+    for _ in range(3):
+        await set_flow(seeded, run_id, "Running", caller=holder, version=2, message="m")
+    await set_flow(seeded, run_id, "Success", caller=holder)
+    await set_flow(seeded, run_id, "Success", caller=holder)
+    assert (await row_of(database, "flow_run", run_id))["version"] == 4
+    # what differs, and what anybody else sends, counts
+    await set_flow(seeded, run_id, "Success", caller=holder, message="other")
+    await set_flow(seeded, run_id, "Success", message="other")
+    assert (await row_of(database, "flow_run", run_id))["version"] == 6
+    history = await database.fetch("select version from flow_run_state where flow_run_id = $1 order by seq", run_id)
+    assert [entry["version"] for entry in history] == [1, 2, 3, 4, 5, 6]

@@ -14,6 +14,7 @@ from flowstead_server.domain.errors import (
 )
 from flowstead_server.domain.states import ENDING_NAMES, RUNNING_NAMES, SCHEDULED_NAMES, Rule, Subject, transition
 from flowstead_server.orchestration.batcher import Batcher
+from flowstead_server.orchestration.claims import is_repetition
 from flowstead_server.orchestration.refusals import Refusal, record_refusals
 from flowstead_server.store import states as store
 
@@ -70,12 +71,14 @@ class FlowRunWriter:
         lost_rounds = 0
         while lost_rounds < _MAX_LOST_ROUNDS and (round_ := _first_per_run(writes, answers)):
             answered = len(answers)
-            runs = await store.read_flow_runs(
-                self._database, {(item.caller.tenant_id, item.flow_run_id) for item in round_.values()}
-            )
+            wanted = {(item.caller.tenant_id, item.flow_run_id): item.state.name for item in round_.values()}
+            runs = await store.read_flow_runs(self._database, wanted, wanted)
             changes: dict[int, store.FlowRunChange] = {}
             for index, item in round_.items():
                 run = runs.get((item.caller.tenant_id, item.flow_run_id))
+                if run is not None and is_repetition(item.caller, run.claim_token, run.same_state, item.state):
+                    answers[index] = run.version
+                    continue
                 try:
                     changes[index] = decide(item, run)
                 except FlowsteadError as error:

@@ -12,6 +12,7 @@ from flowstead_server.domain.errors import StateUpdateFailedError as UpdateFaile
 from flowstead_server.domain.serialized_states import with_cached_inputs
 from flowstead_server.domain.states import ENDING_NAMES, RUNNING_NAMES, Rule, Subject, transition
 from flowstead_server.orchestration.batcher import Batcher
+from flowstead_server.orchestration.claims import is_repetition
 from flowstead_server.orchestration.refusals import Refusal, record_refusals
 from flowstead_server.store import states as store
 
@@ -55,12 +56,16 @@ class TaskRunWriter:
         lost_rounds = 0
         while lost_rounds < _MAX_LOST_ROUNDS and (round_ := _first_per_run(writes, answers)):
             answered = len(answers)
-            runs = await store.read_task_runs(
-                self._database, {(item.caller.tenant_id, item.task_run_id) for item in round_.values()}
-            )
+            wanted = {(item.caller.tenant_id, item.task_run_id): item.state.name for item in round_.values()}
+            runs = await store.read_task_runs(self._database, wanted, wanted)
             changes: dict[int, store.TaskRunChange] = {}
             for index, item in round_.items():
                 run = runs.get((item.caller.tenant_id, item.task_run_id))
+                if run is not None:
+                    state = _to_store(item.state, run)
+                    if is_repetition(item.caller, run.claim_token, run.same_state, state):
+                        answers[index] = run.version
+                        continue
                 try:
                     changes[index] = decide(item, run)
                 except FlowsteadError as error:
@@ -89,6 +94,12 @@ def _first_per_run(writes: Sequence[TaskRunWrite], answers: dict[int, int | Flow
             seen.add(item.task_run_id)
             round_[index] = item
     return round_
+
+
+def _to_store(state: ParsedState, run: store.TaskRunNow) -> ParsedState:
+    if run.cached_inputs is not None and not state.cached_inputs:
+        return with_cached_inputs(state, orjson.loads(run.cached_inputs))
+    return state
 
 
 def decide(item: TaskRunWrite, run: store.TaskRunNow | None) -> store.TaskRunChange:
@@ -121,9 +132,7 @@ def decide(item: TaskRunWrite, run: store.TaskRunNow | None) -> store.TaskRunCha
             "it runs again after Pending or Scheduled.",
             run.id,
         )
-    state = item.state
-    if run.cached_inputs is not None and not state.cached_inputs:
-        state = with_cached_inputs(state, orjson.loads(run.cached_inputs))
+    state = _to_store(item.state, run)
     return store.TaskRunChange(
         id=run.id,
         tenant_id=item.caller.tenant_id,

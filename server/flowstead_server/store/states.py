@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -10,7 +11,7 @@ import orjson
 from flowstead_server.db import json_text, load_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -20,11 +21,15 @@ _SQL: Final = load_statements(__package__, "states.sql")
 
 # A run of a tenant; what the functions here are asked for and answer by.
 RunKey = tuple["UUID", "UUID"]
+_NO_STATES: Final[Mapping[RunKey, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRunNow:
-    """What a flow run is before a change."""
+    """What a flow run is before a change.
+
+    `same_state` is the run's state as JSON text if it has the name that was asked for, otherwise null.
+    """
 
     id: UUID
     version: int
@@ -33,6 +38,7 @@ class FlowRunNow:
     claim_token: UUID | None
     label_set_id: int
     version_locking: bool
+    same_state: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class TaskRunNow:
-    """What a task run and its flow run are before a change. `cached_inputs` is JSON text, null if there are none."""
+    """What a task run and its flow run are before a change. `cached_inputs` is JSON text, null if there are none.
+
+    `same_state` as in FlowRunNow.
+    """
 
     id: UUID
     version: int
@@ -80,6 +89,7 @@ class TaskRunNow:
     claim_token: UUID | None
     cached_inputs: str | None
     version_locking: bool
+    same_state: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +109,8 @@ class TaskRunChange:
     claim_token: UUID | None
 
 
-def _keys(keys: Iterable[RunKey]) -> str:
-    return json_text([{"tenant_id": tenant_id, "id": run_id} for tenant_id, run_id in keys])
+def _keys(keys: Iterable[RunKey], states: Mapping[RunKey, str]) -> str:
+    return json_text([{"tenant_id": key[0], "id": key[1], "state": states.get(key)} for key in keys])
 
 
 def _rows(changes: Iterable[FlowRunChange | TaskRunChange]) -> str:
@@ -113,9 +123,11 @@ def _row(change: FlowRunChange | TaskRunChange) -> dict[str, Any]:
     return row
 
 
-async def read_flow_runs(executor: Executor, keys: Iterable[RunKey]) -> dict[RunKey, FlowRunNow]:
-    """Return the runs that exist, by (tenant id, run id)."""
-    rows = await executor.fetch(_SQL["read_flow_runs"], _keys(keys))
+async def read_flow_runs(
+    executor: Executor, keys: Iterable[RunKey], states: Mapping[RunKey, str] = _NO_STATES
+) -> dict[RunKey, FlowRunNow]:
+    """Return the runs that exist, by (tenant id, run id). `states`: names of states for `same_state`."""
+    rows = await executor.fetch(_SQL["read_flow_runs"], _keys(keys, states))
     return {
         (row["tenant_id"], row["id"]): FlowRunNow(
             row["id"],
@@ -125,6 +137,7 @@ async def read_flow_runs(executor: Executor, keys: Iterable[RunKey]) -> dict[Run
             row["claim_token"],
             row["label_set_id"],
             row["version_locking"],
+            row["same_state"],
         )
         for row in rows
     }
@@ -153,9 +166,11 @@ async def cancel_task_runs(executor: Executor, changes: Sequence[FlowRunChange])
     await executor.execute(_SQL["cancel_task_runs"], json_text(rows))
 
 
-async def read_task_runs(executor: Executor, keys: Iterable[RunKey]) -> dict[RunKey, TaskRunNow]:
-    """Return the task runs that exist, by (tenant id, task run id)."""
-    rows = await executor.fetch(_SQL["read_task_runs"], _keys(keys))
+async def read_task_runs(
+    executor: Executor, keys: Iterable[RunKey], states: Mapping[RunKey, str] = _NO_STATES
+) -> dict[RunKey, TaskRunNow]:
+    """Return the task runs that exist, by (tenant id, task run id). `states`: names of states for `same_state`."""
+    rows = await executor.fetch(_SQL["read_task_runs"], _keys(keys, states))
     return {
         (row["tenant_id"], row["id"]): TaskRunNow(
             row["id"],
@@ -166,6 +181,7 @@ async def read_task_runs(executor: Executor, keys: Iterable[RunKey]) -> dict[Run
             row["claim_token"],
             row["cached_inputs"],
             row["version_locking"],
+            row["same_state"],
         )
         for row in rows
     }

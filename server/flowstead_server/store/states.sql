@@ -1,8 +1,9 @@
 -- name: read_flow_runs
 select
     r.id, r.tenant_id, r.version, r.state, r.state_message, r.claim_token, r.label_set_id,
-    coalesce((g.settings->>'version_locking_enabled')::boolean, false) as version_locking
-from jsonb_to_recordset($1::jsonb) as i (id uuid, tenant_id uuid)
+    coalesce((g.settings->>'version_locking_enabled')::boolean, false) as version_locking,
+    case when r.state = i.state then r.serialized_state end as same_state
+from jsonb_to_recordset($1::jsonb) as i (id uuid, tenant_id uuid, state text)
 join flow_run r on r.id = i.id and r.tenant_id = i.tenant_id
 join flow f on f.id = r.flow_id
 join flow_group g on g.id = f.flow_group_id;
@@ -88,8 +89,9 @@ select
         when jsonb_typeof(t.serialized_state->'cached_inputs') = 'object' and t.serialized_state->'cached_inputs' <> '{}'
         then t.serialized_state->'cached_inputs'
     end as cached_inputs,
-    coalesce((g.settings->>'version_locking_enabled')::boolean, false) as version_locking
-from jsonb_to_recordset($1::jsonb) as i (id uuid, tenant_id uuid)
+    coalesce((g.settings->>'version_locking_enabled')::boolean, false) as version_locking,
+    case when t.state = i.state then t.serialized_state end as same_state
+from jsonb_to_recordset($1::jsonb) as i (id uuid, tenant_id uuid, state text)
 join task_run t on t.id = i.id and t.tenant_id = i.tenant_id
 join flow_run r on r.id = t.flow_run_id
 join flow f on f.id = r.flow_id
