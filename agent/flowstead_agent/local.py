@@ -4,13 +4,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowstead_agent.base import PlatformAgent
+from flowstead_agent.errors import AgentError
 from flowstead_agent.labels import hostname_label as name_of_this_machine
 from flowstead_agent.labels import with_hostname_label
 from flowstead_agent.launchers.local import LocalLauncher, LocalLauncherSettings
 from flowstead_agent.launchers.protocol import Launcher
+from flowstead_agent.supervision import Program, prefect_command, supervisord_configuration
 from prefect.configuration import config
 
-__all__ = ["LocalAgent"]
+__all__ = ["LocalAgent", "local_agent_program"]
+
+_DEFAULT_API = "http://localhost:4200"
 
 
 class LocalAgent(PlatformAgent):
@@ -60,6 +64,31 @@ class LocalAgent(PlatformAgent):
             with_hostname_label(labels, name_of_this_machine()) if self._with_host else super()._checked_labels(labels)
         )
 
+    @staticmethod
+    def generate_supervisor_conf(
+        key: str | None = None,
+        tenant_id: str | None = None,
+        labels: Iterable[str] | None = None,
+        env_vars: Mapping[str, Any] | None = None,
+        import_paths: Iterable[str] | None = None,
+        show_flow_logs: bool = False,
+        agent_config_id: str | None = None,
+    ) -> str:
+        """Return a supervisord configuration that keeps such an agent running.
+
+        The key, the tenant and an API that differs from the default are in the environment of the agent.  Raises
+        `AgentError` for what such a file cannot hold.
+        """
+        arguments = [word for label in labels or () for word in ("-l", label)]
+        arguments += [word for name, value in (env_vars or {}).items() for word in ("-e", f"{name}={value}")]
+        arguments += [word for path in import_paths or () for word in ("-p", path)]
+        arguments += ["-f"] if show_flow_logs else []
+        arguments += ["--agent-config-id", agent_config_id] if agent_config_id else []
+        try:
+            return supervisord_configuration(local_agent_program(arguments, key=key, tenant_id=tenant_id))
+        except ValueError as error:
+            raise AgentError(str(error)) from None
+
     def _launcher(self) -> Launcher:
         settings = LocalLauncherSettings(
             access=self.access,
@@ -71,3 +100,26 @@ class LocalAgent(PlatformAgent):
             show_flow_logs=self.show_flow_logs,
         )
         return LocalLauncher(settings, self.logger)
+
+
+def local_agent_program(
+    arguments: Iterable[str], *, key: str | None = None, tenant_id: str | None = None, api: str | None = None
+) -> Program:
+    """Return `prefect agent local start` with some arguments, as a program to keep running.
+
+    Credentials and address go into its environment; an address that is not given is the configured one.  Raises
+    `ValueError` for what the file of a supervisor cannot hold.
+    """
+    url = api or str(config.cloud.api)
+    environment = {
+        "PREFECT__CLOUD__API": "" if url.rstrip("/") == _DEFAULT_API else url,
+        "PREFECT__CLOUD__API_KEY": key or "",
+        "PREFECT__CLOUD__TENANT_ID": tenant_id or "",
+    }
+    return Program(
+        name="prefect-agent",
+        description="A Prefect agent that runs flows on this machine",
+        command=[*prefect_command(), "agent", "local", "start", *arguments],
+        environment={name: value for name, value in environment.items() if value},
+        is_outlived=True,
+    )

@@ -42,7 +42,7 @@ ENTRIES = (
     Entry("describe", "flowstead_cli.commands.describe", "Describe a flow, its tasks, or a flow run in full.", _ASK),
     Entry("kv", "flowstead_cli.commands.kv", "Keep small values by key, for flows to share.", _ASK),
     Entry("demo", "flowstead_cli.commands.demo", "Start a server and an agent and run a first flow.", _SERVE),
-    Entry("server", "flowstead_cli.commands.server", "Run the server.", _SERVE),
+    Entry("server", "flowstead_cli.commands.server", "Run the server, and manage it.", _SERVE),
     Entry("agent", "flowstead_cli.commands.agent", "Run agents, which execute flow runs.", _SERVE),
     Entry("backend", "flowstead_cli.commands.backend", "Choose the API that commands talk to.", _MISC),
     Entry("auth", "flowstead_cli.commands.auth", "Log in to an API, and manage API keys and tenants.", _MISC),

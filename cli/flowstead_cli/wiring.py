@@ -26,6 +26,7 @@ __all__ = [
     "help_asked_for",
 ]
 
+_SENTENCE = 300
 CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -48,6 +49,13 @@ class HelpGroup(TyperGroup):
             typer.echo(ctx.get_help())
             ctx.exit()
         return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands with the whole first sentence of each."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, command.get_short_help_str(limit=_SENTENCE)) for name, command in self.commands.items()]
+            )
 
 
 class LazyGroup(HelpGroup):

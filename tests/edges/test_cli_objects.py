@@ -141,3 +141,29 @@ def test_logs_of_a_run_by_id_and_by_name(prefect):
     assert prefect("logs", "never heard of", code=1).stderr == "never heard of not found\n"
     assert prefect("logs", "--id", "nope", code=1).stderr == "nope not found\n"
     assert "not both ways" in prefect("logs", run_id, "--name", "logged", code=1).stderr
+
+
+def test_a_tenant_is_created_once(prefect):
+    done = prefect("server", "create-tenant", "--name", "The Others").stdout
+    assert uuid.UUID(done.removeprefix("Tenant created with ID: ").strip())
+    done = prefect("server", "create-tenant", "--name", "the others", code=1)
+    assert done.stderr == "There is a tenant with the slug 'the-others' already; give another --slug.\n"
+    assert "backend 'server'" in prefect("server", "create-tenant", "-n", "x", code=1, PREFECT__BACKEND="cloud").stderr
+
+
+def test_files_for_supervisors_hold_the_options_and_no_password_in_the_command(prefect):
+    unit = prefect("server", "config", "--port", "4321", "--data-dir", "/data/pg").stdout
+    assert "ExecStart=" in unit
+    assert (
+        unit.split("ExecStart=")[1]
+        .splitlines()[0]
+        .endswith(" server start --hide-welcome --host 127.0.0.1 --port 4321 --data-dir /data/pg")
+    )
+    text = prefect("server", "config", "--for", "supervisord", "--postgres-url", "postgres://u:secret@h/d").stdout
+    (command,) = [line for line in text.splitlines() if line.startswith("command=")]
+    assert "secret" not in command
+    assert 'environment=PREFECT__SERVER__DATABASE__CONNECTION_URL="postgres://u:secret@h/d"\n' in text
+    text = prefect("agent", "local", "install", "-l", "x", "-n", "me", "--for", "systemd", "-k", "the-key").stdout
+    assert f'"PREFECT__CLOUD__API={prefect.url}"\n' in text
+    assert "agent local start --name me -l x\n" in text
+    assert "--env takes KEY=VALUE" in prefect("agent", "local", "install", "-e", "A", code=2).stderr

@@ -39,6 +39,44 @@ def test_the_server_says_that_it_is_ready_and_ends_without_a_trace(tmp_path, num
     assert postgres_of(tmp_path) == []
 
 
+def health(url):
+    with urllib.request.urlopen(f"{url}/health", timeout=30) as answer:
+        return json.load(answer)["status"]
+
+
+def test_servers_are_stopped_from_another_terminal(tmp_path):
+    """§10.3 `--detach` and §10.4 `server stop`; options of 1.x that mean nothing here are accepted."""
+    cli = Cli(tmp_path, None)
+    assert cli("server", "stop").stdout == "No running Prefect Server found\n"
+    done = cli(
+        *["server", "start", "--detach", "--port", "0", "--volume-path", str(tmp_path / "one")],
+        *["--skip-pull", "--use-volume", "--ui-port", "8080"],
+    )
+    assert done.stderr.endswith("keeps its data: --skip-pull, --use-volume, --ui-port.\n")
+    detached = re.search(r"The API is at (http://localhost:\d+) ", done.stdout)[1]
+    assert health(detached) == "ok"
+    assert "prefect server stop" in done.stdout
+    with cli.start(
+        "server", "start", "--port", "0", "--data-dir", str(tmp_path / "two"), stdout=subprocess.PIPE
+    ) as other:
+        here = re.search(r"The API is at (http://localhost:\d+) ", other.stdout.readline())[1]
+        done = cli("server", "stop")
+        other.stdout.read()
+    assert other.returncode == 0
+    assert sorted(done.stdout.splitlines()) == sorted(
+        [f"Stopping Prefect Server at {url}... Done" for url in (detached, here)] + ["Prefect Server stopped"]
+    )
+    assert postgres_of(tmp_path) == []
+    assert cli("server", "stop").stdout == "No running Prefect Server found\n"
+
+
+def test_a_detached_server_that_cannot_start_shows_its_log(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = Cli(tmp_path, None)("server", "start", "-d", "--port", "0", "--data-dir", str(tmp_path / "file"), code=1)
+    assert done.stderr.startswith(f"The server did not start; in {tmp_path / 'home' / 'server.log'} it says:\n")
+    assert str(tmp_path / "file") in done.stderr
+
+
 def test_a_server_that_cannot_start_says_why(tmp_path):
     cli = Cli(tmp_path, None)
     data = str(tmp_path / "pgdata")

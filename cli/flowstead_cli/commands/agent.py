@@ -1,4 +1,4 @@
-"""`prefect agent local start`: run an agent that executes flow runs as processes of this machine.
+"""`prefect agent local`: run an agent that executes flow runs as processes of this machine, or have it kept running.
 
 Options win over the configuration for the life of the process.  The agent itself says what it does, on its log, and
 goes on while the API is away.
@@ -12,6 +12,8 @@ from typing import Annotated
 import typer
 
 from flowstead_cli.errors import CliError
+from flowstead_cli.output.lines import say
+from flowstead_cli.supervisors import Supervisor, SupervisorOption
 from flowstead_cli.wiring import group_app
 
 app = group_app("Run agents, which execute flow runs.")
@@ -118,21 +120,75 @@ def run(options: LocalOptions) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True)
+class InstallOptions:
+    """The agent to keep running, and the program that is to do so."""
+
+    key: str | None = None
+    tenant_id: str | None = None
+    api: str | None = None
+    agent_config_id: str | None = None
+    name: str | None = None
+    labels: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    import_paths: tuple[str, ...] = ()
+    show_flow_logs: bool = False
+    supervisor: Supervisor = Supervisor.SUPERVISORD
+
+
+def install(options: InstallOptions) -> None:
+    """Print the file with which a supervisor keeps such an agent running.
+
+    Raises:
+        CliError: an option has a bad value, or one that the file cannot hold.
+    """
+    from flowstead_agent.local import local_agent_program
+    from flowstead_agent.supervision import supervisord_configuration, systemd_unit
+
+    parse_environment(options.env)
+    arguments = ["-f"] if options.show_flow_logs else []
+    arguments += ["--name", options.name] if options.name else []
+    arguments += [word for label in options.labels for word in ("-l", label)]
+    arguments += [word for pair in options.env for word in ("-e", pair)]
+    arguments += [word for path in options.import_paths for word in ("-p", path)]
+    arguments += ["--agent-config-id", options.agent_config_id] if options.agent_config_id else []
+    try:
+        program = local_agent_program(arguments, key=options.key, tenant_id=options.tenant_id, api=options.api)
+        render = systemd_unit if options.supervisor is Supervisor.SYSTEMD else supervisord_configuration
+        say(render(program), end="")
+    except ValueError as error:
+        raise CliError(str(error)) from None
+
+
+Key = Annotated[str | None, typer.Option("--key", "-k", help="API key. [default: configured]")]
+TenantId = Annotated[str | None, typer.Option(help="Tenant to work for. [default: the key's or server's]")]
+Api = Annotated[str | None, typer.Option("--api", "-a", help="URL of the API. [default: configured]")]
+AgentConfigId = Annotated[str | None, typer.Option(help="Agent configuration to link to.")]
+Name = Annotated[str | None, typer.Option("--name", "-n", help="Name of the agent. [default: agent]")]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", "-l", metavar="TEXT", help="Take runs with this label; can be repeated."),
+]
+Env = Annotated[
+    list[str] | None,
+    typer.Option("--env", "-e", metavar="KEY=VALUE", help="Environment of every flow run; can be repeated."),
+]
+ImportPaths = Annotated[
+    list[str] | None,
+    typer.Option("--import-path", "-p", metavar="DIR", help="Added to PYTHONPATH of flow runs; can be repeated."),
+]
+ShowFlowLogs = Annotated[bool, typer.Option("--show-flow-logs", "-f", help="Print the output of flow runs here too.")]
+
+
 @local.command("start")
 def start(
-    key: Annotated[str | None, typer.Option("--key", "-k", help="API key. [default: configured]")] = None,
-    tenant_id: Annotated[str | None, typer.Option(help="Tenant to work for. [default: the key's or server's]")] = None,
-    api: Annotated[str | None, typer.Option("--api", "-a", help="URL of the API. [default: configured]")] = None,
-    agent_config_id: Annotated[str | None, typer.Option(help="Agent configuration to link to.")] = None,
-    name: Annotated[str | None, typer.Option("--name", "-n", help="Name of the agent. [default: agent]")] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", "-l", metavar="TEXT", help="Take runs with this label; can be repeated."),
-    ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option("--env", "-e", metavar="KEY=VALUE", help="Environment of every flow run; can be repeated."),
-    ] = None,
+    key: Key = None,
+    tenant_id: TenantId = None,
+    api: Api = None,
+    agent_config_id: AgentConfigId = None,
+    name: Name = None,
+    label: Labels = None,
+    env: Env = None,
     max_polls: Annotated[int | None, typer.Option(min=1, help="Stop after asking for work this often.")] = None,
     agent_address: Annotated[
         str | None, typer.Option(help="Serve the agent's health here, such as http://:8080.")
@@ -141,13 +197,8 @@ def start(
         bool, typer.Option("--no-cloud-logs", help="Do not send the logs of flow runs to the API.")
     ] = False,
     log_level: Annotated[str | None, typer.Option(help=f"Level of the agent's own log: {', '.join(LEVELS)}.")] = None,
-    import_path: Annotated[
-        list[str] | None,
-        typer.Option("--import-path", "-p", metavar="DIR", help="Added to PYTHONPATH of flow runs; can be repeated."),
-    ] = None,
-    show_flow_logs: Annotated[
-        bool, typer.Option("--show-flow-logs", "-f", help="Print the output of flow runs here too.")
-    ] = False,
+    import_path: ImportPaths = None,
+    show_flow_logs: ShowFlowLogs = False,
     hostname_label: Annotated[
         bool, typer.Option("--hostname-label/--no-hostname-label", help="Add the name of this machine as a label.")
     ] = True,
@@ -173,5 +224,45 @@ def start(
             show_flow_logs=show_flow_logs,
             hostname_label=hostname_label,
             max_concurrent=max_concurrent,
+        )
+    )
+
+
+@local.command("install")
+def install_command(
+    key: Annotated[str | None, typer.Option("--key", "-k", help="API key of the agent.")] = None,
+    tenant_id: TenantId = None,
+    api: Api = None,
+    agent_config_id: AgentConfigId = None,
+    name: Name = None,
+    label: Labels = None,
+    env: Env = None,
+    import_path: ImportPaths = None,
+    show_flow_logs: ShowFlowLogs = False,
+    supervisor: SupervisorOption = Supervisor.SUPERVISORD,
+) -> None:
+    """Print a file with which supervisord or systemd keeps an agent running, and nothing else.
+
+    A key, the tenant and an API that is not the default become environment of the agent, not arguments, which other
+    users of the machine could read.
+
+    Examples:
+
+      prefect agent local install -l production > supervisord.conf
+
+      prefect agent local install --for systemd > ~/.config/systemd/user/prefect-agent.service
+    """
+    install(
+        InstallOptions(
+            key=key,
+            tenant_id=tenant_id,
+            api=api,
+            agent_config_id=agent_config_id,
+            name=name,
+            labels=tuple(label or ()),
+            env=tuple(env or ()),
+            import_paths=tuple(import_path or ()),
+            show_flow_logs=show_flow_logs,
+            supervisor=supervisor,
         )
     )
