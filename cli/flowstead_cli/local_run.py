@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flowstead_cli.errors import CliError
 from flowstead_cli.lookup import check_parameters
 from flowstead_cli.output.lines import GREEN, RED, colour, item, say, step
-from flowstead_cli.sources import flows_of_module, flows_of_script, select_flow, user_traceback
+from flowstead_cli.sources import SourceError, flows_of_module, flows_of_script, select_flow, user_traceback
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -139,7 +139,14 @@ def _as_json(flow: "Flow", parameters: dict[str, Any], state: "State | None") ->
 
 
 def _load(path: str | None, module: str | None, name: str | None) -> "Flow":
-    if path is not None:
-        return select_flow(flows_of_script(path), path, name)
-    assert module is not None
-    return select_flow(flows_of_module(module), module, name)
+    location = path if path is not None else module
+    assert location is not None
+    try:
+        flows = flows_of_script(location) if path is not None else flows_of_module(location)
+    except SourceError as error:
+        if not error.is_traceback:
+            raise
+        raise CliError(
+            f"{error.message}\n\n'{location}' raised this while it was loaded, so no flow was run."
+        ) from None
+    return select_flow(flows, location, name)
