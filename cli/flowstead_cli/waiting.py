@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WaitReasons", "short_reason"]
 
-_FIRST_LOOK = 2.0
+_FIRST_LOOK = 1.0
 _LOOK_INTERVAL = 5.0
 _PATIENCE = 15.0
 _WARNING_INTERVAL = 30.0

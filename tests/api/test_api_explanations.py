@@ -1,5 +1,6 @@
 """flow_run_explanation and flow_run_event_page over HTTP: what the tables say, as queries."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -86,6 +87,18 @@ async def test_a_run_is_explained_through_its_life(own_api: Api) -> None:
         states = [{"flow_run_id": run_id, "state": {"type": state, "message": "so"}}]
         await api.mutate("set_flow_run_states", "states { id }", states=states)
         assert (await explanation(api, run_id))["reason"] == reason
+
+
+async def test_a_run_that_was_claimed_before_its_start(api: Api) -> None:
+    start = (datetime.now(UTC) + timedelta(seconds=40)).isoformat()
+    run_id = await new_run(api, scheduled_start_time=start, labels=["early"])
+    claim = {"agent_id": await new_agent(api, "early", "early"), "labels": ["early"]}
+    before = (datetime.now(UTC) + timedelta(seconds=50)).isoformat()
+    claimed = await api.mutate("claim_flow_runs", "flow_runs { id }", before=before, **claim)
+    assert [run["id"] for run in claimed["flow_runs"]] == [run_id]
+    found = await explanation(api, run_id)
+    assert (found["reason"], found["state"], found["until"]) == ("STARTS_LATER", "Submitted", start)
+    assert found["message"].endswith("; agent 'early' has it already.")
 
 
 async def test_a_later_start_and_a_run_without_labels(api: Api) -> None:

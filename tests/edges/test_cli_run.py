@@ -207,3 +207,8 @@ def test_a_closed_pipe_ends_quietly(shared_cli):
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
         assert "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("options", [["--info"], ["--output", "yaml"]])
+def test_following_goes_with_tables_and_json_only(prefect, options):
+    assert "`--follow` prints lines" in prefect("logs", "any", "--follow", *options, code=1).stderr

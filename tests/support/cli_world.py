@@ -1,17 +1,22 @@
 """The `prefect` command in tests: a server and an agent for it, flows to run, and a terminal to run it in."""
 
+import contextlib
 import io
 import json
 import os
 import pty
 import re
 import select
+import socket
 import subprocess
 import sys
+import termios
+import threading
 import time
 import urllib.request
 from contextlib import redirect_stderr, redirect_stdout
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 from flowstead_cli.main import run
 from flowstead_cli.processes import ChildProcess, ServerProcess
@@ -91,10 +96,10 @@ def start_server(folder, port=0):
     return server, f"http://127.0.0.1:{ready['port']}"
 
 
-def start_agent(cli):
+def start_agent(cli, *options, name="cli-test"):
     """Start an agent for the server of a `Cli`; it is stopped by leaving its `with` block."""
-    with (cli.folder / "agent.log").open("wb") as log:
-        return ChildProcess("prefect", ["agent", "local", "start", "--name", "cli-test"], env=cli.env, output=log)
+    with (cli.folder / f"{name}.log").open("wb") as log:
+        return ChildProcess("prefect", ["agent", "local", "start", "--name", name, *options], env=cli.env, output=log)
 
 
 class Cli:
@@ -120,10 +125,10 @@ class Cli:
         assert "Traceback" not in done.stderr
         return done
 
-    def start(self, *arguments, **options):
+    def start(self, *arguments, env=None, **options):
         return subprocess.Popen(
             [sys.executable, "-m", "prefect", *arguments],
-            env=self.env,
+            env=env or self.env,
             cwd=self.folder,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -191,11 +196,62 @@ class CommandsInProcess:
         return re.search(r"ID: (\S+)", done.stdout)[1]
 
 
+class NoWebsockets:
+    """A proxy before a server that passes requests and refuses to upgrade connections, as some in companies do."""
+
+    def __init__(self, url):
+        self._target = (urlsplit(url).hostname, urlsplit(url).port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.refused = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        # a thread that waits in accept hears of a shutdown, but not of a close
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with client:
+            head = client.recv(65536)
+            if b"upgrade: websocket" in head.lower():
+                self.refused += 1
+                client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                return
+            with socket.create_connection(self._target) as server:
+                server.sendall(head)
+                back = threading.Thread(target=self._pass, args=(server, client), daemon=True)
+                back.start()
+                self._pass(client, server)
+                back.join(10)
+
+    @staticmethod
+    def _pass(source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+
 class Terminal:
     """A command in a terminal: what it shows, and keys for it."""
 
-    def __init__(self, cli, *arguments):
+    def __init__(self, cli, *arguments, columns=None):
         self.master, slave = pty.openpty()
+        if columns is not None:
+            termios.tcsetwinsize(slave, (24, columns))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "prefect", *arguments],
             env=cli.env,

@@ -56,7 +56,10 @@ class AgentFacts:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """A run, the agents that fit best, and figures about all agents of the tenant; times are aware."""
+    """A run, the agents that fit best, and figures about all agents of the tenant; times are aware.
+
+    `claimed_start_time`: of a Submitted run, when the state that was claimed is due.
+    """
 
     id: UUID
     state: str | None
@@ -64,6 +67,7 @@ class RunFacts:
     state_timestamp: datetime | None
     state_start_time: datetime | None
     queue_time: datetime | None
+    claimed_start_time: datetime | None
     labels: Sequence[str]
     agent_id: UUID | None
     agent_name: str | None
@@ -127,6 +131,10 @@ def _running(run: RunFacts) -> Explanation:
 
 
 def _submitted(run: RunFacts) -> Explanation:
+    start = run.claimed_start_time
+    if start is not None and start > run.now:
+        text = f"The run starts {_ahead(start, run.now)}; {_claimer(run)} has it already."
+        return Explanation(Reason.STARTS_LATER, text, run.state_timestamp, start)
     text = f"{_claimer(run)} has claimed the run, which is not yet running"
     text = f"{text[0].upper()}{text[1:]}"
     if run.state_timestamp is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -34,5 +34,14 @@ async def facts(executor: Executor, tenant_id: UUID, flow_run_id: UUID) -> RunFa
         )
         for agent in json.loads(row["agents"])
     ]
-    known = {name: row[name] for name in RunFacts.__slots__ if name != "agents"}
-    return RunFacts(**known, agents=agents)
+    known = {name: row[name] for name in RunFacts.__slots__ if name not in {"agents", "claimed_start_time"}}
+    return RunFacts(**known, agents=agents, claimed_start_time=_moment(row["claimed_start_time"]))
+
+
+def _moment(text: str | None) -> datetime | None:
+    # the state around it is what a client sent
+    try:
+        moment = None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)

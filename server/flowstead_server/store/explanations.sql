@@ -5,6 +5,7 @@
 with run as materialized (
     select
         r.id, r.state, r.state_message, r.state_timestamp, r.state_start_time, r.queue_time, s.labels,
+        case when r.state = 'Submitted' then r.serialized_state #>> '{state,start_time}' end as claimed_start_time,
         a.id as agent_id, a.name as agent_name, h.heartbeat
     from flow_run r
     join label_set s on s.id = r.label_set_id

@@ -73,7 +73,7 @@ def test_a_run_that_no_agent_may_take_says_so_soon_and_then_every_30_seconds(wor
     reasons, progress = WaitReasons(world, "id"), Progress()
     found = said(world, reasons, progress, *range(1, 80))
     local = NOON.astimezone()
-    assert found[2] == [("WARNING", f"Waiting since {local:%H:%M:%S}: because NO_AGENT")]
+    assert found[1] == [("WARNING", f"Waiting since {local:%H:%M:%S}: because NO_AGENT")]
     assert progress.waits_for == "no agent with labels {'x'}"
     (first, second, third) = list(found)[1:]
     assert found[first] == [
@@ -101,7 +101,7 @@ def test_a_run_that_starts_later_says_it_once_and_its_agents_have_their_time_fro
     world.reason, world.until = "STARTS_LATER", NOON
     reasons, progress = WaitReasons(world, "id"), Progress()
     found = said(world, reasons, progress, *range(1, 100))
-    assert found == {2: [("INFO", "because STARTS_LATER")]}
+    assert found == {1: [("INFO", "because STARTS_LATER")]}
     assert progress.waits_for == f"starts at {NOON.astimezone():%H:%M:%S}"
     world.reason = "AGENT_EXPECTED"
     assert said(world, reasons, progress, *range(100, 110)) == {}

@@ -23,6 +23,7 @@ def run(state="Scheduled", **members):
         state_timestamp=ago(100),
         state_start_time=ago(90),
         queue_time=ago(90),
+        claimed_start_time=None,
         labels=["gpu", "x"],
         agent_id=None,
         agent_name=None,
@@ -146,7 +147,14 @@ def ahead(seconds):
             ),
         ),
         (
-            run("Submitted", queue_time=None, state_timestamp=ago(3)),
+            run("Submitted", agent_id=UUID(int=2), agent_name="a", queue_time=ahead(25), claimed_start_time=ahead(5)),
+            Reason.STARTS_LATER,
+            ago(100),
+            ahead(5),
+            "The run starts in 5 seconds (2026-01-01 12:00:05 UTC); agent 'a' has it already.",
+        ),
+        (
+            run("Submitted", queue_time=None, state_timestamp=ago(3), claimed_start_time=ago(4)),
             Reason.CLAIMED,
             ago(3),
             None,
