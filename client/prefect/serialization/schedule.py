@@ -42,12 +42,18 @@ def _date_from_dict(data: Any) -> Any:
     return pendulum.instance(datetime.fromisoformat(data["dt"]), tz=data.get("tz") or "UTC")
 
 
+def _zone_name(moment: Any) -> str | None:
+    # ISO 8601 keeps the offset only, and with it a rule would lose its time of day when clocks change.
+    name = as_datetime(moment).timezone_name if moment is not None and moment.tzinfo is not None else None
+    return name if name and name[0] not in "+-" else None
+
+
 def _rule_to_dict(rule: Any) -> dict[str, Any]:
     def iso(moment: Any) -> str | None:
         return as_datetime(moment).isoformat() if moment is not None else None
 
     start, until = getattr(rule, "_dtstart", None), getattr(rule, "_until", None)
-    return {"rr": str(rule), "_dtstart": iso(start), "_until": iso(until)}
+    return {"rr": str(rule), "_dtstart": iso(start), "_until": iso(until), "_tz": _zone_name(start)}
 
 
 def _rrule_to_dict(rule: Any) -> dict[str, Any]:
@@ -70,6 +76,8 @@ def _rule_from_dict(data: Mapping[str, Any]) -> Any:
 
     rule = rrule.rrulestr(data["rr"])
     changes = {name: as_datetime(data[f"_{name}"]) for name in ("dtstart", "until") if data.get(f"_{name}") is not None}
+    if data.get("_tz") and "dtstart" in changes:
+        changes["dtstart"] = changes["dtstart"].in_timezone(data["_tz"])
     return rule.replace(**changes) if changes else rule
 
 

@@ -25,7 +25,10 @@ def as_datetime(value: datetime | str) -> pendulum.DateTime:
             raise ValueError(f"{value!r} is no date and time.")  # noqa: TRY004 - the text is wrong, not its type
         return parsed
     if isinstance(value, pendulum.DateTime) and value.tzinfo is not None:
-        return value
+        if value.timezone is not None:
+            return value
+        # With a time zone that is not pendulum's own, adding to it would lose the zone.
+        value = datetime.combine(value.date(), value.time(), tzinfo=value.tzinfo)
     return pendulum.instance(value if value.tzinfo is not None else value.replace(tzinfo=pendulum.UTC))
 
 
