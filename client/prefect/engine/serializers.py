@@ -1,6 +1,7 @@
 """Values to bytes and back, for results.
 
-What cannot be serialised raises the error of the library that does the work (`pickle.PicklingError`, `TypeError`, ...).
+What cannot be pickled raises `UnpicklableError`, which says what to do; anything else that cannot be serialised raises
+the error of the library that does the work (`TypeError`, `ValueError`, ...).
 """
 
 import base64
@@ -23,7 +24,12 @@ __all__ = [
     "PandasSerializer",
     "PickleSerializer",
     "Serializer",
+    "UnpicklableError",
 ]
+
+
+class UnpicklableError(pickle.PicklingError, TypeError):
+    """A value, or something in it, cannot be pickled (which for most things is a `TypeError` of Python's)."""
 
 
 class Serializer:
@@ -48,8 +54,14 @@ class PickleSerializer(Serializer):
     """Pickles by cloudpickle, so that functions and classes of scripts travel too."""
 
     def serialize(self, value: Any) -> bytes:
-        """Return the pickle of a value."""
-        pickled: bytes = cloudpickle.dumps(value)
+        """Return the pickle of a value; raises `UnpicklableError` for what cannot be pickled."""
+        try:
+            pickled: bytes = cloudpickle.dumps(value)
+        except Exception as error:
+            raise UnpicklableError(
+                f"A value of type {type(value).__name__!r} cannot be pickled: {error}. Return something that can be, "
+                "give the result another serializer, or set `checkpoint=False` for the task."
+            ) from error
         return pickled
 
     def deserialize(self, value: bytes) -> Any:

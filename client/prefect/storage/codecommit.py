@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from prefect.exceptions import FlowStorageError
 from prefect.storage.hosted import HostApi, HostedScript
 from prefect.utilities.context import context
-from prefect.utilities.object_stores import import_extra
+from prefect.utilities.extras import import_extra
 from prefect.utilities.secrets import Secret
 
 __all__ = ["CodeCommit"]

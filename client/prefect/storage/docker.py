@@ -18,7 +18,7 @@ from prefect._version import __version__
 from prefect.exceptions import FlowStorageError
 from prefect.storage.base import Storage
 from prefect.storage.docker_context import Recipe, write_context
-from prefect.utilities.object_stores import import_extra
+from prefect.utilities.extras import import_extra
 from prefect.utilities.storage import (
     extract_flow_from_file,
     flow_from_bytes_pickle,

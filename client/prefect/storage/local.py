@@ -1,7 +1,7 @@
 """Flows in files of this machine, as pickles or as scripts.
 
-Only agents on the machine can run them, so its host name is a default label.  A missing file raises
-`FlowStorageError`.
+Only agents on the machine can run them, so its host name is a default label.  A file that is missing, or that cannot be
+read or written, raises `FlowStorageError`.
 """
 
 import os
@@ -77,8 +77,14 @@ class Local(Storage):
             default = f"{self.directory}/{slugify(flow.name)}/{timestamp_slug()}"
             file = Path(self.path or default)
             data = flow_to_bytes_pickle(flow)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(data)
+            except OSError as error:
+                raise FlowStorageError(
+                    f"The flow {flow.name!r} could not be written to {str(file)!r}: {error.strerror or error}. Give a "
+                    "`directory` (or `path`) that can be written to."
+                ) from error
             location = str(file)
         self.flows[flow.name] = location
         self._flows[flow.name] = flow
@@ -90,7 +96,7 @@ class Local(Storage):
         path = Path(location).expanduser()
         if path.is_file():
             if not self.stored_as_script:
-                return flow_from_bytes_pickle(path.read_bytes())
+                return flow_from_bytes_pickle(_read(path, flow_name))
             flow = extract_flow_from_file(str(path), flow_name=flow_name)
             # Tasks may import the script's neighbours when they run.
             if str(path.parent) not in sys.path:
@@ -102,6 +108,15 @@ class Local(Storage):
                 f"({socket.gethostname()}). Register the flow again, or run it where the file is."
             )
         return extract_flow_from_module(location, flow_name)
+
+
+def _read(path: Path, flow_name: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FlowStorageError(
+            f"The flow {flow_name!r} could not be read from {str(path)!r}: {error.strerror or error}."
+        ) from error
 
 
 def _looks_like_file(location: str) -> bool:

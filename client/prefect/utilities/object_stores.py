@@ -11,20 +11,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from prefect.utilities.context import context
+from prefect.utilities.extras import import_extra
 from prefect.utilities.secrets import Secret
 
-__all__ = ["AzureBlobs", "GoogleObjects", "ObjectStore", "S3Objects", "import_extra"]
-
-
-def import_extra(module: str, extra: str, what: str) -> Any:
-    """Return a module of an extra; raises `ImportError` that says what needs it and how to install it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"{what} needs the package {module.partition('.')[0]!r}. Install it with `pip install flowstead[{extra}]`.",
-            name=module,
-        ) from error
+__all__ = ["AzureBlobs", "GoogleObjects", "ObjectStore", "S3Objects"]
 
 
 def _context_secret(name: str) -> Any:

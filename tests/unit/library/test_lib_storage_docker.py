@@ -212,7 +212,7 @@ def test_arguments(monkeypatch):
     with pytest.raises(ValueError, match=r"^A `path` must be provided"):
         Docker(stored_as_script=True).add_flow(Flow("x"))
     monkeypatch.setitem(sys.modules, "docker", None)
-    with pytest.raises(ImportError, match=r"pip install flowstead\[docker\]"):
+    with pytest.raises(ImportError, match=r"pip install 'flowstead\[docker\]'"):
         Docker().pull_image()
 
 

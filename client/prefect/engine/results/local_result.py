@@ -3,6 +3,7 @@
 A write appears whole or not at all.  A directory that cannot be made or a file that cannot be read raises `OSError`.
 """
 
+import contextlib
 import os
 import re
 import uuid
@@ -49,7 +50,10 @@ class LocalResult(Result):
         new.location = location
         path = self._path(location)
         self.logger.debug("Starting to read result from %s...", path)
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise _naming(error, f"No result could be read from {path}") from error
         new.value = self.serializer.deserialize(data) if data else None
         self.logger.debug("Finished reading result from %s...", path)
         return new
@@ -61,13 +65,16 @@ class LocalResult(Result):
         path = self._path(new.location)
         self.logger.debug("Starting to upload result to %s...", new.location)
         data = self.serializer.serialize(value_)
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(data)
             temporary.replace(path)
+        except OSError as error:
+            _discard(temporary)
+            raise _naming(error, f"The result could not be written to {path}") from error
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            _discard(temporary)
             raise
         new.location = str(path)
         self.logger.debug("Finished uploading result to %s.", new.location)
@@ -76,3 +83,13 @@ class LocalResult(Result):
     def exists(self, location: str, **kwargs: Any) -> bool:
         """Return whether the file of the location, filled in with `kwargs`, exists."""
         return self._path(location.format(**kwargs)).exists()
+
+
+def _discard(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _naming(error: OSError, sentence: str) -> OSError:
+    """Return an error of the same class and number whose text, also its `repr`, says which file it is about."""
+    return type(error)(error.errno, f"{sentence}: {error.strerror or error}.")
