@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from prefect.utilities.datetimes import as_datetime
+
 __all__ = ["add", "next_weekday"]
 
 _SATURDAY = 5
@@ -24,6 +26,6 @@ def add(interval: timedelta) -> Callable[[datetime], datetime]:
 
 
 def next_weekday(dt: datetime) -> datetime:
-    """Move Saturdays and Sundays to the Monday after, at the same time."""
-    days = _DAYS - dt.weekday() if dt.weekday() >= _SATURDAY else 0
-    return dt + timedelta(days=days)
+    """Move Saturdays and Sundays to the Monday after, at the same time of day."""
+    moment = as_datetime(dt)
+    return moment.add(days=_DAYS - moment.weekday()) if moment.weekday() >= _SATURDAY else moment

@@ -5,22 +5,40 @@ after the one asked for.  Arguments that make no sense raise `TypeError` or `Val
 """
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pendulum
 
-from prefect.utilities.datetimes import as_datetime, utcnow
+from prefect.utilities.datetimes import as_datetime, plain, utcnow
 
 __all__ = ["Clock", "ClockEvent", "CronClock", "DatesClock", "IntervalClock", "RRuleClock"]
 
 _ANCHOR = pendulum.datetime(2019, 1, 1, tz="UTC")
-_DAY = 86_400
+_HOUR = timedelta(hours=1)
+_MINUTE = timedelta(minutes=1)
 # Clocks are put forward and back by less than this.
-_LARGEST_SHIFT = 10_800
+_LARGEST_SHIFT = timedelta(hours=3)
 _MAX_CRON_ITERATIONS = 1000
+
+
+def _utc(moment: datetime) -> datetime:
+    """Return a moment in UTC.  Python compares two moments of one zone by the wall clock, which can come twice."""
+    return plain(moment).astimezone(UTC)
+
+
+def _wall(moment: datetime) -> datetime:
+    """Return what the clock on the wall shows."""
+    return plain(moment).replace(tzinfo=None, fold=0)
+
+
+def _occurrences(wall: datetime, zone: Any) -> tuple[datetime, datetime]:
+    """Return the moments in UTC of a wall clock's time, by the offset before and after a change of the clock.
+
+    They are equal for most; the first is later for a time that the clock skips, the second for one that comes twice.
+    """
+    return wall.replace(tzinfo=zone).astimezone(UTC), wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
 
 
 class ClockEvent:
@@ -37,13 +55,16 @@ class ClockEvent:
         self.labels = labels
 
     def __lt__(self, other: "ClockEvent") -> bool:
-        return bool(self.start_time < other.start_time)
+        return _utc(self.start_time) < _utc(other.start_time)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ClockEvent) and vars(self) == vars(other)
+        return isinstance(other, ClockEvent) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash(self.start_time)
+        return hash(_utc(self.start_time))
+
+    def _key(self) -> tuple[datetime, dict[str, Any], list[str] | None]:
+        return _utc(self.start_time), self.parameter_defaults, self.labels
 
     def __repr__(self) -> str:
         return f"<ClockEvent: {self.start_time}>"
@@ -71,16 +92,16 @@ class Clock:
     def events(self, after: datetime | None = None) -> Iterator[ClockEvent]:
         """Yield the events strictly after a time (default now), up to the end date."""
         for moment in self.times(as_datetime(after) if after is not None else utcnow()):
-            if self.end_date is not None and moment > self.end_date:
+            if self.end_date is not None and _utc(moment) > _utc(self.end_date):
                 return
             yield ClockEvent(moment, parameter_defaults=self.parameter_defaults, labels=self.labels)
 
 
 class IntervalClock(Clock):
-    """Ticks every `interval`, counted from `start_date` (default 2019-01-01 UTC).
+    """Ticks every `interval`, counted from `start_date` (default 2019-01-01 UTC) on the wall clock of its time zone.
 
-    Whole days of the elapsed time are days of the start date's time zone, the rest is elapsed time: what runs daily
-    keeps its local time when clocks change.
+    What runs daily, or every twelve hours, keeps its local time when clocks change; within the first day the interval
+    is elapsed time.  What runs hourly or more often also ticks in an hour that comes twice.
     """
 
     def __init__(
@@ -98,31 +119,56 @@ class IntervalClock(Clock):
         self.interval = interval
         super().__init__(start_date, end_date, parameter_defaults, labels)
 
-    def _at(self, anchor: pendulum.DateTime, count: int) -> pendulum.DateTime:
-        elapsed = self.interval * count
-        moment = anchor.add(days=elapsed.days)
-        rest = elapsed - timedelta(days=elapsed.days)
-        return moment.add(seconds=rest.seconds, microseconds=rest.microseconds) if rest else moment
-
     def times(self, after: pendulum.DateTime) -> Iterator[datetime]:
         """Yield the ticks after a time."""
         anchor = self.start_date if self.start_date is not None else _ANCHOR
-        seconds = self.interval.total_seconds()
-        passed = (after - anchor).total_seconds()
-        count = max(0, math.floor((passed - _LARGEST_SHIFT) / seconds))
-        latest = after
-        for number in itertools.count(count):
-            moment = self._at(anchor, number)
+        zone: Any = anchor.tzinfo
+        latest = max(_utc(after), _utc(anchor) - timedelta.resolution)
+        if isinstance(zone, pendulum.FixedTimezone) or zone == pendulum.UTC:
+            moments = self._elapsed(anchor, latest)
+        elif self.interval <= _HOUR:
+            moments = self._aligned(anchor, latest)
+        else:
+            moments = self._by_the_wall(anchor, latest)
+        for moment in moments:
             if moment > latest:
                 latest = moment
-                yield moment
+                yield pendulum.instance(moment).in_timezone(zone)
+
+    def _elapsed(self, anchor: datetime, after: datetime) -> Iterator[datetime]:
+        first = _utc(anchor)
+        for number in itertools.count(max(0, (after - first) // self.interval)):
+            yield first + self.interval * number
+
+    def _aligned(self, anchor: datetime, after: datetime) -> Iterator[datetime]:
+        """Yield every moment at which the wall clock shows a whole number of intervals since the anchor."""
+        start, zone = _wall(anchor), anchor.tzinfo
+        moment = after
+        while True:
+            behind = (_wall(moment.astimezone(zone)) - start) % self.interval
+            later = moment + (self.interval - behind)
+            since = (_wall(later.astimezone(zone)) - start) % self.interval
+            if not since:
+                yield later
+            elif not (_wall((later - since).astimezone(zone)) - start) % self.interval and later - since > moment:
+                # The clock changed in between; this was the tick by the new time.
+                yield later - since
+            moment = later
+
+    def _by_the_wall(self, anchor: datetime, after: datetime) -> Iterator[datetime]:
+        start, zone = _wall(anchor), anchor.tzinfo
+        passed = _wall(after.astimezone(zone)) - start - _LARGEST_SHIFT
+        for number in itertools.count(max(0, passed // self.interval)):
+            elapsed = self.interval * number
+            yield max(_occurrences(start + elapsed, zone)) if elapsed.days else _utc(anchor) + elapsed
 
 
 class CronClock(Clock):
     """Ticks as a cron expression says, on the wall clock of the start date's time zone (default UTC).
 
-    `day_or` (default true): day of month and day of week are alternatives.  Raises `ValueError` for an expression that
-    is none.
+    A time that comes twice when clocks change ticks the second time; one that is skipped ticks when the clock has been
+    put forward.  `day_or` (default true): day of month and day of week are alternatives.  Raises `ValueError` for an
+    expression that is none.
     """
 
     def __init__(
@@ -141,18 +187,29 @@ class CronClock(Clock):
         super().__init__(start_date, end_date, parameter_defaults, labels)
 
     def times(self, after: pendulum.DateTime) -> Iterator[datetime]:
-        """Yield the ticks after a time; a wall-clock time that comes twice ticks once."""
+        """Yield the ticks after a time."""
         zone: Any = self.start_date.tzinfo if self.start_date is not None else pendulum.UTC
-        start = after if self.start_date is None else max(after, self.start_date.subtract(seconds=1))
-        local = start.in_timezone(zone).naive()
-        ticks = _croniter()(self.cron, datetime.fromisoformat(local.isoformat()), day_or=self.day_or)
-        latest = after
+        latest = _utc(after)
+        if self.start_date is not None:
+            latest = max(latest, _utc(self.start_date) - timedelta(seconds=1))
+        ticks = _croniter()(self.cron, _wall(latest.astimezone(zone)), day_or=self.day_or)
         for _ in range(_MAX_CRON_ITERATIONS):
-            wall = ticks.get_next(datetime)
-            moment = pendulum.instance(wall, tz=zone)
+            moment = _tick(ticks.get_next(datetime), zone)
             if moment > latest:
                 latest = moment
-                yield moment
+                yield pendulum.instance(moment).in_timezone(zone)
+
+
+def _tick(wall: datetime, zone: Any) -> datetime:
+    before, behind = _occurrences(wall, zone)
+    while before > behind:
+        # Back to the first minute that the clock skips, which is the moment at which it is put forward.
+        earlier = _occurrences(wall - _MINUTE, zone)
+        if earlier[0] <= earlier[1]:
+            return before
+        wall -= _MINUTE
+        before, behind = earlier
+    return behind
 
 
 def _croniter() -> Any:
@@ -177,7 +234,7 @@ class DatesClock(Clock):
 
     def times(self, after: pendulum.DateTime) -> Iterator[datetime]:
         """Yield the dates after a time."""
-        return (date for date in self.dates if date > after)
+        return (date for date in self.dates if _utc(date) > _utc(after))
 
 
 class RRuleClock(Clock):
@@ -202,5 +259,5 @@ class RRuleClock(Clock):
         """Yield the occurrences after a time."""
         for occurrence in self.rrule_obj:
             moment = as_datetime(occurrence)
-            if moment > after and (self.start_date is None or moment >= self.start_date):
+            if _utc(moment) > _utc(after) and (self.start_date is None or _utc(moment) >= _utc(self.start_date)):
                 yield moment

@@ -4,10 +4,10 @@ Those with arguments are made by a call, the others are passed as they are.
 """
 
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from prefect.utilities.datetimes import as_datetime
+from prefect.utilities.datetimes import as_datetime, plain
 
 __all__ = [
     "at_time",
@@ -36,10 +36,15 @@ def _made(filter_function: Filter, name: str, **arguments: Any) -> Filter:
     return made
 
 
+def _instant(moment: datetime) -> datetime:
+    # Python compares two moments of one zone by the wall clock, which can come twice.
+    return plain(as_datetime(moment)).astimezone(UTC)
+
+
 def on_datetime(dt: datetime) -> Filter:
     """Return a filter: exactly this time."""
-    exact = as_datetime(dt)
-    return _made(lambda moment: moment == exact, "on_datetime", dt=dt)
+    exact = _instant(dt)
+    return _made(lambda moment: _instant(moment) == exact, "on_datetime", dt=dt)
 
 
 def on_date(month: int, day: int) -> Filter:
@@ -54,8 +59,8 @@ def at_time(time: time) -> Filter:
 
 def between_datetimes(start: datetime, end: datetime) -> Filter:
     """Return a filter: from one time to another, both included."""
-    first, last = as_datetime(start), as_datetime(end)
-    return _made(lambda moment: first <= moment <= last, "between_datetimes", start=start, end=end)
+    first, last = _instant(start), _instant(end)
+    return _made(lambda moment: first <= _instant(moment) <= last, "between_datetimes", start=start, end=end)
 
 
 def _between(value: Any, first: Any, last: Any) -> bool:
@@ -94,7 +99,8 @@ def is_weekend(dt: datetime) -> bool:
 
 def is_month_end(dt: datetime) -> bool:
     """The last day of a month."""
-    return (dt + timedelta(days=1)).month != dt.month
+    # Days, not hours: the last day of a month may have more of them than 24.
+    return (dt.date() + timedelta(days=1)).month != dt.month
 
 
 def is_month_start(dt: datetime) -> bool:

@@ -75,7 +75,7 @@ class Schedule:
 def _distinct(events: Iterable[ClockEvent]) -> Iterator[ClockEvent]:
     same_time: list[ClockEvent] = []
     for event in events:
-        if same_time and event.start_time != same_time[0].start_time:
+        if same_time and same_time[0] < event:
             same_time = []
         if event not in same_time:
             # A copy is remembered, because adjustments change the event itself.

@@ -9,12 +9,27 @@ from typing import Any
 
 import pendulum
 
-__all__ = ["as_datetime", "retry_delay", "utcnow"]
+__all__ = ["as_datetime", "plain", "retry_delay", "utcnow"]
 
 
 def utcnow() -> pendulum.DateTime:
     """Return the current time in UTC."""
     return pendulum.now("UTC")
+
+
+def plain(moment: datetime) -> datetime:
+    """Return a moment as the standard library's datetime, in the same time zone."""
+    return datetime(
+        moment.year,
+        moment.month,
+        moment.day,
+        moment.hour,
+        moment.minute,
+        moment.second,
+        moment.microsecond,
+        tzinfo=moment.tzinfo,
+        fold=moment.fold,
+    )
 
 
 def as_datetime(value: datetime | str) -> pendulum.DateTime:
@@ -28,7 +43,7 @@ def as_datetime(value: datetime | str) -> pendulum.DateTime:
         if value.timezone is not None:
             return value
         # With a time zone that is not pendulum's own, adding to it would lose the zone.
-        value = datetime.combine(value.date(), value.time(), tzinfo=value.tzinfo)
+        value = plain(value)
     return pendulum.instance(value if value.tzinfo is not None else value.replace(tzinfo=pendulum.UTC))
 
 
