@@ -121,10 +121,8 @@ class Docker(Storage):
         return f"{self.registry_url.rstrip('/')}/{self.image_name}" if self.registry_url else str(self.image_name)
 
     def add_flow(self, flow: "Flow") -> str:
-        """Note where the flow is to be in the image; returns that path.  Raises `ValueError` for a script without."""
+        """Note where the flow is to be in the image; returns that path."""
         self._refuse_second(flow)
-        if self.stored_as_script and not self.path:
-            raise ValueError("A `path` must be provided to show where the flow's `.py` file is in the image.")
         location = self.path or f"{self.prefect_directory}/flows/{slugify(flow.name)}.prefect"
         self.flows[flow.name] = location
         self._flows[flow.name] = flow

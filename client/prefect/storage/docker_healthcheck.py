@@ -12,22 +12,24 @@ from pathlib import Path
 
 def check(locations: "list[str]", version: "tuple[int, int]") -> "str | None":
     """Return what is wrong with the image, None if nothing is."""
-    pickled = [location for location in locations if not location.endswith(".py")]
     here = sys.version_info[:2]
-    if pickled and here != version:
-        return (
-            f"Pickled flows need the same Python where they run: they were made with {version[0]}.{version[1]}, and "
-            f"the image has {here[0]}.{here[1]}."
-        )
     from prefect.utilities.storage import extract_flow_from_file, flow_from_bytes_pickle  # noqa: PLC0415 - may be missing
 
     for location in locations:
         path = Path(location)
         if not path.is_file():
             return f"There is no file {location} in the image; scripts have to be brought by `files`."
+        data = path.read_bytes()
+        # Pickles are kept in JSON, and no script is JSON.
+        pickled = data.startswith(b'{"')
+        if pickled and here != version:
+            return (
+                f"Pickled flows need the same Python where they run: they were made with {version[0]}.{version[1]}, "
+                f"and the image has {here[0]}.{here[1]}."
+            )
         try:
-            if location in pickled:
-                flow_from_bytes_pickle(path.read_bytes())
+            if pickled:
+                flow_from_bytes_pickle(data)
             else:
                 extract_flow_from_file(location)
         except Exception as error:

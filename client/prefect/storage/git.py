@@ -60,17 +60,17 @@ class Git(Storage):
     ) -> None:
         if sum(given is not None for given in (branch_name, tag, commit)) > 1:
             raise ValueError(
-                "Only one of `branch_name`, `tag` and `commit` can be provided; got "
+                "Please provide only one of the following parameters: `branch_name`, `tag`, `commit`; got "
                 f"branch_name={branch_name!r}, tag={tag!r}, commit={commit!r}."
             )
         if repo is None and git_clone_url_secret_name is None:
-            raise ValueError("Either `repo` or `git_clone_url_secret_name` must be provided.")
+            raise ValueError("Either `repo` or `git_clone_url_secret_name` must be provided")
         self.flow_path = flow_path
         self.repo = repo
         self.repo_host = repo_host
         self.flow_name = flow_name
         self.git_token_secret_name = git_token_secret_name
-        self.git_token_username = git_token_username
+        self.git_token_username = git_token_username or (repo.partition("/")[0] if repo is not None else None)
         self.git_clone_url_secret_name = git_clone_url_secret_name
         self.branch_name = branch_name
         self.tag = tag
@@ -99,8 +99,7 @@ class Git(Storage):
         if self.git_token_secret_name is not None:
             token = str(Secret(self.git_token_secret_name).get())
             if self.format_access_token:
-                name = self.git_token_username or str(self.repo).partition("/")[0]
-                user = f"{quote(name, safe='')}:{quote(token, safe='')}@"
+                user = f"{quote(str(self.git_token_username), safe='')}:{quote(token, safe='')}@"
             else:
                 user = f"{token}@"
         return f"https://{user}{self.repo_host}/{self.repo}.git"

@@ -209,8 +209,7 @@ def test_arguments(monkeypatch):
     assert Docker().base_url == "tcp://elsewhere:1"
     assert Docker(base_url="tcp://here:1").base_url == "tcp://here:1"
     assert Docker().default_result() is None
-    with pytest.raises(ValueError, match=r"^A `path` must be provided"):
-        Docker(stored_as_script=True).add_flow(Flow("x"))
+    assert Docker(stored_as_script=True).add_flow(Flow("x")) == "/opt/prefect/flows/x.prefect"
     monkeypatch.setitem(sys.modules, "docker", None)
     with pytest.raises(ImportError, match=r"pip install 'flowstead\[docker\]'"):
         Docker().pull_image()
@@ -236,7 +235,7 @@ def test_the_health_check(flow, tmp_path):
     found = importlib.util.find_spec("prefect.storage.docker_healthcheck").origin
     good, bad, script = tmp_path / "good.prefect", tmp_path / "bad.prefect", tmp_path / "s.py"
     good.write_bytes(flow_to_bytes_pickle(flow))
-    bad.write_bytes(b"nothing")
+    bad.write_bytes(b'{"flow": 1}')
     script.write_text(SCRIPT)
 
     def check(*locations, version=tuple(sys.version_info[:2])):

@@ -123,9 +123,11 @@ def test_git_addresses():
             ({"git_clone_url_secret_name": "URL"}, "https://x/y.git"),
         ):
             assert Git("f.py", repo="owner/name", **options).git_clone_url == url
-    with pytest.raises(ValueError, match=r"^Only one of `branch_name`, `tag` and `commit` can be provided"):
+    with pytest.raises(
+        ValueError, match=r"^Please provide only one of the following parameters: `branch_name`, `tag`, `commit`"
+    ):
         Git("f.py", repo="x/y", tag="t", commit="c")
-    with pytest.raises(ValueError, match=r"^Either `repo` or `git_clone_url_secret_name` must be provided\."):
+    with pytest.raises(ValueError, match=r"^Either `repo` or `git_clone_url_secret_name` must be provided$"):
         Git("f.py")
     assert Git("f.py", repo="x/y").stored_as_script
 
