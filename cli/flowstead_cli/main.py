@@ -48,6 +48,7 @@ ENTRIES = (
     Entry("auth", "flowstead_cli.commands.auth", "Log in to an API, and manage API keys and tenants.", _MISC),
     Entry("config", "flowstead_cli.commands.config", "Show the settings in force.", _MISC),
     Entry("diagnostics", "flowstead_cli.commands.diagnostics", "Show what to add to a report of a problem.", _MISC),
+    Entry("repl", "flowstead_cli.commands.repl", "Open a prompt for commands.", _MISC),
     Entry("version", "flowstead_cli.commands.version", "Show the version.", _MISC),
     Entry("execute", "flowstead_cli.commands.execute", "Execute the flow run of this process.", _INTERNAL),
     Entry("heartbeat", "flowstead_cli.commands.heartbeat", "Report that a flow run is alive.", _INTERNAL),

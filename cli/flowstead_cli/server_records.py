@@ -48,10 +48,12 @@ def _began(pid: int) -> float | None:
 
 
 def record(pid: int, url: str) -> None:
-    """Remember a server process that runs now."""
+    """Remember a server process that runs now; if the home directory cannot be written, it is only not found later."""
     began = _began(pid)
-    if began is not None:
-        file = _file(pid)
+    if began is None:
+        return
+    file = _file(pid)
+    with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(asdict(ServerRecord(pid, began, url))), encoding="utf-8")
 
@@ -63,7 +65,8 @@ def recorded(pid: int, url: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _file(pid).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            _file(pid).unlink(missing_ok=True)
 
 
 def running_servers() -> list[ServerRecord]:
@@ -72,7 +75,7 @@ def running_servers() -> list[ServerRecord]:
     for file in sorted((home() / "servers").glob("*.json")):
         try:
             candidate = ServerRecord(**json.loads(file.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
+        except (OSError, ValueError, TypeError):
             candidate = None
         if candidate is not None and _began(candidate.pid) == candidate.began:
             found.append(candidate)

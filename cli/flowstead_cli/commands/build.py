@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from flowstead_cli.collecting import Labels, Modules, Names, Paths
-from flowstead_cli.output.lines import RED, say, summary
+from flowstead_cli.output.lines import RED, YELLOW, say, summary
 from flowstead_cli.wiring import command_app
 
 app = command_app()
@@ -42,13 +42,16 @@ def run(options: Options) -> int:
     kept = read_flow_file(options.output) if options.update and local_file(options.output).exists() else []
     say("Collecting flows...")
     sources, _ = collect(paths, options.modules)
+    sources = select_by_name(sources, options.names)
+    if not sources:
+        say("Found no flows.", YELLOW)
     built: list[dict[str, Any]] = []
 
     def build(serialized: dict[str, Any]) -> Outcome:
         built.append(serialized)
         return Outcome()
 
-    errored = process(select_by_name(sources, options.names), options.labels, "Building", build)
+    errored = process(sources, options.labels, "Building", build)
     say(f"Writing output to '{options.output}'")
     write_flow_file(options.output, [*kept, *built])
     say(summary((len(built), "built", None), (errored, "errored", RED)))

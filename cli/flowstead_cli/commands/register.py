@@ -60,6 +60,8 @@ def run(options: Options) -> int:
         say("Collecting flows...")
         sources, broken = collect(paths, options.modules, options.json_files, keep_going=options.keep_going)
         sources = select_by_name(sources, options.names, keep_going=options.keep_going)
+        if not sources:
+            say("Found no flows.", YELLOW)
         target = Target(project_id, labels=options.labels, force=options.force, schedule=options.schedule)
         counts = register_sources(session, sources, target)
     say(

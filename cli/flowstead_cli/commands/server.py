@@ -66,8 +66,12 @@ def _detach(arguments: list[str], options: StartOptions) -> None:
     from flowstead_cli.server_records import home, record
 
     log = home() / "server.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with raise_on_termination(), log.open("ab") as output:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        opened = log.open("ab")
+    except OSError as error:
+        raise CliError(f"The log of a detached server cannot be written to {log}: {error.strerror}.") from None
+    with raise_on_termination(), opened as output:
         start = output.tell()
         with deferred_signals():
             server = ServerProcess(arguments, output=output)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flowstead_cli.commands.repl import candidates
 from flowstead_cli.main import ENTRIES, build
 from flowstead_cli.reference import reference
 
@@ -238,3 +239,11 @@ def test_the_script_for_completion_is_shown(prefect):
         timeout=60,
     )
     assert "_PREFECT_COMPLETE=complete_bash" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [("des", ["describe "]), ("get flow", ["flows ", "flow-runs "]), ("ex", ["execute ", "exit "]), ("nope fl", [])],
+)
+def test_the_prompt_completes_commands(line, offered):
+    assert candidates(build(), line) == offered
