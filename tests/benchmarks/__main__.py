@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
+import backend
 import claims
 import creates
 import latency
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[Stack], Awaitable[list[Row]]]] = {
     "latency": latency.measure,
     "logs": logs.measure,
     "claims": claims.measure,
+    "backend": backend.measure,
     "startup": startup.measure,
 }
 
