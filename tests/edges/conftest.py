@@ -2,6 +2,7 @@
 
 import pytest
 from cli_world import Cli, CommandsInProcess, start_server
+from engine_fixtures import api, client, create, run  # noqa: F401 - fixtures
 
 from prefect import configuration
 

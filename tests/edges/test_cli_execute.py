@@ -6,9 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from agent_world import World
-from cli_world import Cli, Terminal
-from postgres_fixtures import _new_database
+from cli_world import Terminal
 
 FLOW = """
 import os
@@ -69,13 +67,8 @@ RUN = """query($id: uuid!) { flow_run_by_pk(id: $id) {
 
 
 @pytest.fixture(scope="module")
-def cli(tmp_path_factory, postgres, template_database):
-    databases = _new_database(postgres, template_database)
-    world = World(tmp_path_factory.mktemp("execute"), next(databases))
-    world.start_server()
-    yield Cli(world.folder, world.url)
-    world.close()
-    next(databases, None)
+def cli(shared_cli):
+    return shared_cli
 
 
 @pytest.fixture(scope="module")

@@ -5,90 +5,16 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from agent_world import World
-from postgres_fixtures import _new_database
+from engine_fixtures import Answer
 
 import prefect
-from prefect import Client, Flow, Parameter, task, unmapped
+from prefect import Flow, Parameter, task, unmapped
 from prefect.engine import signals
 from prefect.engine.cloud import CloudFlowRunner
 from prefect.engine.execute import execute_flow_run
 from prefect.engine.results import LocalResult
 from prefect.engine.state import Cancelled, Retrying
 from prefect.storage import Local
-from prefect.utilities.configuration import set_temporary_config
-from prefect.utilities.logging import LOG_MANAGER
-
-RUN = """query($id: uuid!) { flow_run_by_pk(id: $id) {
-  state state_message heartbeat
-  states(order_by: {version: asc}) { state }
-  logs(order_by: {timestamp: asc}) { level name message }
-  task_runs { id map_index state state_message task { slug } states(order_by: {version: asc}) { state } }
-} }"""
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory, postgres, template_database):
-    databases = _new_database(postgres, template_database)
-    it = World(tmp_path_factory.mktemp("engine"), next(databases))
-    it.start_server()
-    yield it
-    it.close()
-    next(databases, None)
-
-
-@pytest.fixture(autouse=True)
-def settings(world):
-    changes = {
-        "cloud.api": world.url,
-        "home_dir": str(world.folder / "home"),
-        "cloud.check_cancellation_interval": 0.05,
-        "cloud.heartbeat_mode": "thread",
-    }
-    with set_temporary_config(changes):
-        yield
-        # Lines of this test must not travel to the server of the next one.
-        LOG_MANAGER.stop()
-
-
-@pytest.fixture
-def client():
-    client = Client()
-    client.create_project("engine")
-    return client
-
-
-class Answer:
-    """What the API says about a run."""
-
-    def __init__(self, client, run_id):
-        assert LOG_MANAGER.flush(timeout=30)
-        self.run = client.graphql(RUN, variables={"id": run_id}).data.flow_run_by_pk
-        self.states = [item.state for item in self.run.states]
-        self.tasks = {(item.task.slug, item.map_index): item for item in self.run.task_runs}
-        self.lines = [item.message for item in self.run.logs]
-
-    def history(self, slug, index=-1):
-        return [item.state for item in self.tasks[slug, index].states]
-
-
-@pytest.fixture
-def create(client):
-    def create(flow, build=False, **kwargs):
-        flow_id = flow.register("engine", no_url=True, build=build)
-        return client.create_flow_run(flow_id=flow_id, **kwargs)
-
-    return create
-
-
-@pytest.fixture
-def run(client):
-    def run(flow, run_id, **context):
-        with prefect.context(flow_run_id=run_id, **context):
-            end = CloudFlowRunner(flow).run(return_tasks=flow.tasks)
-        return end, Answer(client, run_id)
-
-    return run
 
 
 @task
@@ -321,7 +247,7 @@ def test_execute_reports_what_cannot_be_loaded(create, client, tmp_path, capsys)
     assert "is no file on this machine" in capsys.readouterr().err
 
 
-def test_execute_without_a_run(capsys):
+def test_execute_without_a_run(api, capsys):
     assert execute_flow_run() == 1
     unknown = str(uuid.uuid4())
     with prefect.context(flow_run_id=unknown):

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from prefect._generated.flows import flows_by_group_id as flows_by_group_id
     from prefect._generated.flows import flows_by_name as flows_by_name
     from prefect._generated.flows import flows_where as flows_where
+    from prefect._generated.task_runs import get_or_create_mapped_task_runs as get_or_create_mapped_task_runs
     from prefect._generated.task_runs import get_or_create_task_run_info as get_or_create_task_run_info
     from prefect._generated.agents import get_runs_in_queue as get_runs_in_queue
     from prefect._generated.task_runs import get_task_run_info as get_task_run_info
@@ -134,6 +135,7 @@ _HOMES: dict[str, str] = {
     "flows_by_group_id": "flows",
     "flows_by_name": "flows",
     "flows_where": "flows",
+    "get_or_create_mapped_task_runs": "task_runs",
     "get_or_create_task_run_info": "task_runs",
     "get_runs_in_queue": "agents",
     "get_task_run_info": "task_runs",

@@ -39,6 +39,38 @@ class GetOrCreateTaskRunInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class GetOrCreateMappedTaskRunsTaskRun:
+    """`task_runs` of `GetOrCreateMappedTaskRuns`."""
+
+    id: str
+    version: int
+    serialized_state: Any
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> GetOrCreateMappedTaskRunsTaskRun:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=data["id"],
+            version=data["version"],
+            serialized_state=data["serialized_state"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GetOrCreateMappedTaskRuns:
+    """A part of the answer to `get_or_create_mapped_task_runs`."""
+
+    task_runs: tuple[GetOrCreateMappedTaskRunsTaskRun, ...]
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> GetOrCreateMappedTaskRuns:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            task_runs=many(data["task_runs"], GetOrCreateMappedTaskRunsTaskRun.from_wire),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class GetTaskRunInfo:
     """A part of the answer to `get_task_run_info`."""
 
@@ -65,6 +97,7 @@ class SetTaskRunStatesState:
     id: str | None
     status: str | None
     message: str | None
+    code: str | None
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> SetTaskRunStatesState:
@@ -73,6 +106,7 @@ class SetTaskRunStatesState:
             id=data["id"],
             status=data["status"],
             message=data["message"],
+            code=data["code"],
         )
 
 
@@ -199,6 +233,38 @@ def get_or_create_task_run_info(
     )
 
 
+_GET_OR_CREATE_MAPPED_TASK_RUNS = """\
+mutation get_or_create_mapped_task_runs($input: get_or_create_mapped_task_runs_input!) {
+  get_or_create_mapped_task_runs(input: $input) {
+    task_runs {
+      id
+      version
+      serialized_state
+    }
+  }
+}
+"""
+
+
+def get_or_create_mapped_task_runs(
+    *,
+    flow_run_id: str | Unset = UNSET,
+    task_id: str | Unset = UNSET,
+    first: int | Unset = UNSET,
+    count: int | Unset = UNSET,
+) -> Request[GetOrCreateMappedTaskRuns]:
+    """Return mapped children's ids, versions and states, in the order of their indexes; those that are missing are made."""
+    return Request(
+        "get_or_create_mapped_task_runs",
+        "mutation",
+        _GET_OR_CREATE_MAPPED_TASK_RUNS,
+        {"input": defined({"flow_run_id": flow_run_id, "task_id": task_id, "first": first, "count": count})},
+        lambda data: GetOrCreateMappedTaskRuns.from_wire(
+            required(data["get_or_create_mapped_task_runs"], "get_or_create_mapped_task_runs")
+        ),
+    )
+
+
 _GET_TASK_RUN_INFO = """\
 query get_task_run_info($task_run_id: UUID!) {
   get_task_run_info(task_run_id: $task_run_id) {
@@ -229,6 +295,7 @@ mutation set_task_run_states($input: set_task_run_states_input!) {
       id
       status
       message
+      code
     }
   }
 }
@@ -236,14 +303,16 @@ mutation set_task_run_states($input: set_task_run_states_input!) {
 
 
 def set_task_run_states(
-    *, states: Sequence[SetTaskRunStateInput | Mapping[str, Any]] | Unset = UNSET
+    *,
+    states: Sequence[SetTaskRunStateInput | Mapping[str, Any]] | Unset = UNSET,
+    report_refusals: bool | None | Unset = UNSET,
 ) -> Request[SetTaskRunStates]:
     """Move task runs to new states; a version that is not the stored one is refused."""
     return Request(
         "set_task_run_states",
         "mutation",
         _SET_TASK_RUN_STATES,
-        {"input": defined({"states": plain(states)})},
+        {"input": defined({"states": plain(states), "report_refusals": report_refusals})},
         lambda data: SetTaskRunStates.from_wire(required(data["set_task_run_states"], "set_task_run_states")),
     )
 

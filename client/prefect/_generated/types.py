@@ -77,6 +77,8 @@ if TYPE_CHECKING:
     from prefect._generated.flow_runs import FlowRunTiming as FlowRunTiming
     from prefect._generated.flow_runs import FlowRunTimingFlow as FlowRunTimingFlow
     from prefect._generated.flow_runs import FlowRunTimingTaskRun as FlowRunTimingTaskRun
+    from prefect._generated.task_runs import GetOrCreateMappedTaskRuns as GetOrCreateMappedTaskRuns
+    from prefect._generated.task_runs import GetOrCreateMappedTaskRunsTaskRun as GetOrCreateMappedTaskRunsTaskRun
     from prefect._generated.task_runs import GetOrCreateTaskRunInfo as GetOrCreateTaskRunInfo
     from prefect._generated.agents import GetRunsInQueue as GetRunsInQueue
     from prefect._generated.task_runs import GetTaskRunInfo as GetTaskRunInfo
@@ -190,6 +192,8 @@ _HOMES: dict[str, str] = {
     "FlowRunTiming": "flow_runs",
     "FlowRunTimingFlow": "flow_runs",
     "FlowRunTimingTaskRun": "flow_runs",
+    "GetOrCreateMappedTaskRuns": "task_runs",
+    "GetOrCreateMappedTaskRunsTaskRun": "task_runs",
     "GetOrCreateTaskRunInfo": "task_runs",
     "GetRunsInQueue": "agents",
     "GetTaskRunInfo": "task_runs",

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from prefect.engine.state import State
     from prefect.run_configs import RunConfig
 
-__all__ = ["Client"]
+__all__ = ["Client", "queued_state"]
 
 R = TypeVar("R")
 _BAD_REQUEST = 400
+_CHILDREN_AT_ONCE = 1000
 _MUTATION = re.compile(r"^\s*mutation\b", re.MULTILINE)
 _sessions: dict[tuple[Any, ...], Session] = {}
 
@@ -426,7 +427,7 @@ class Client:
         """
         change = {"flow_run_id": flow_run_id, "version": version, "state": state.serialize()}
         [answer] = self.execute(ops.set_flow_run_states(states=[change])).states
-        return _queued(answer.message) if answer.status == "QUEUED" else state
+        return queued_state(answer.message) if answer.status == "QUEUED" else state
 
     def set_flow_run_name(self, flow_run_id: str, name: str) -> bool:
         """Rename a flow run; returns whether it exists."""
@@ -462,6 +463,24 @@ class Client:
         )
         return TaskRunInfoResult(run.id, task_id, "", run.version, _state(run.serialized_state))
 
+    def get_mapped_task_runs(self, flow_run_id: str, task_id: str, count: int) -> list[TaskRunInfoResult]:
+        """Return the first `count` mapped children of a task as their runners need them; missing ones are made."""
+        found: list[TaskRunInfoResult] = []
+        while len(found) < count:
+            answer = self.execute(
+                ops.get_or_create_mapped_task_runs(
+                    flow_run_id=flow_run_id,
+                    task_id=task_id,
+                    first=len(found),
+                    count=min(_CHILDREN_AT_ONCE, count - len(found)),
+                )
+            )
+            found += [
+                TaskRunInfoResult(run.id, task_id, "", run.version, _state(run.serialized_state))
+                for run in answer.task_runs
+            ]
+        return found
+
     def get_task_run_state(self, task_run_id: str) -> "State":
         """Return the state of a task run; raises `ClientError` if there is no such run."""
         return _state(self.execute(ops.get_task_run_info(task_run_id=task_run_id)).serialized_state)
@@ -479,7 +498,7 @@ class Client:
         """
         change = {"task_run_id": task_run_id, "version": version, "state": state.serialize()}
         [answer] = self.execute(ops.set_task_run_states(states=[change])).states
-        return _queued(answer.message) if answer.status == "QUEUED" else state
+        return queued_state(answer.message) if answer.status == "QUEUED" else state
 
     def set_task_run_name(self, task_run_id: str, name: str) -> bool:
         """Rename a task run; returns whether it exists."""
@@ -590,7 +609,8 @@ def _state(serialized: Mapping[str, Any] | None) -> "State":
     return State.deserialize(serialized) if serialized else Pending()
 
 
-def _queued(message: str | None) -> "State":
+def queued_state(message: str | None) -> "State":
+    """Return the state of a run that the API lets wait; it asks again after `cloud.queue_interval` seconds."""
     from prefect.engine.state import Queued  # noqa: PLC0415 - as above
     from prefect.utilities.datetimes import utcnow  # noqa: PLC0415 - as above
 

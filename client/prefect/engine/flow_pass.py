@@ -85,10 +85,10 @@ class _Siblings:
     upstream_states: dict[Edge, Any]
     mapped_edges: list[Edge]
 
-    def run(self, index: int, state: State | None, elements: list[State]) -> State:
+    def run(self, index: int, state: State | None, elements: list[State], context: dict[str, Any]) -> State:
         return self.surroundings.run(
             task=self.task,
-            context={**self.context, "map_index": index},
+            context={**self.context, **context, "map_index": index},
             state=state,
             upstream_states={**self.upstream_states, **dict(zip(self.mapped_edges, elements, strict=True))},
             upstream_mapped_states={},
@@ -101,8 +101,10 @@ def _siblings(reduced: dict[Edge, list[State]], upstream_states: dict[Edge, Any]
     return _Siblings(upstream_states=upstream_states, **kwargs)
 
 
-def _run_child(siblings: _Siblings, index: int, state: State | None, elements: list[State]) -> State:
-    return siblings.run(index, state, elements)
+def _run_child(
+    siblings: _Siblings, index: int, state: State | None, elements: list[State], context: dict[str, Any]
+) -> State:
+    return siblings.run(index, state, elements, context)
 
 
 @dataclass(slots=True)
@@ -222,6 +224,7 @@ class FlowPass:
         if not isinstance(parent, Mapped):
             return
         previous.extend([None] * (parent.n_map_states - len(previous)))
+        known = self.runner.prepare_children(task, parent.n_map_states, self._context_of(task))
         siblings = self.executor.share(
             _siblings,
             surroundings=self._surroundings,
@@ -236,11 +239,12 @@ class FlowPass:
                 _run_child,
                 siblings,
                 index,
-                previous[index],
+                previous[index] if previous[index] is not None else known_state,
                 [element(index) for element in elements.values()],
+                known_context,
                 extra_context={"task_name": task.name, "task_tags": task.tags, "task_index": index},
             )
-            for index in range(parent.n_map_states)
+            for index, (known_state, known_context) in enumerate(known)
         ]
 
     def _elements(self, upstream: dict[Edge, Any]) -> dict[Edge, Callable[[int], Any]]:

@@ -62,6 +62,12 @@ class FlowRunner(Runner):
         """Return the state of a task with its value, which is about to be split; here it is always in memory."""
         return state
 
+    def prepare_children(
+        self, task: "Task", count: int, task_context: Mapping[str, Any]
+    ) -> "list[tuple[State | None, dict[str, Any]]]":
+        """Return the state that each mapped child begins with (None for a new one) and what its context gains."""
+        return [(None, {})] * count
+
     def initialize_run(
         self,
         state: State | None,

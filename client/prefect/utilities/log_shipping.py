@@ -3,8 +3,9 @@
 A line travels at most `cloud.logging_delay` seconds after the first one that waits with it.  When an upload fails the
 batch is kept and tried again as it was, with the same id, every `cloud.logging_heartbeat` seconds, so that the API
 stores it once if only its answer was lost; what is still pending at the end of the process gets three more tries within
-a bounded time.  When the API refuses the lines, because the run belongs to another process
-now, they and all later ones are dropped.  Nothing here raises into the code that logs: trouble is a `UserWarning`.
+a bounded time.  Each line goes to the API of the run that it is about, also in a process that works for several.  When
+the API refuses the lines, because the run belongs to another process now, they and all later ones are dropped, as are
+lines that it will never take.  Nothing here raises into the code that logs: trouble is a `UserWarning`.
 A forked child starts with nothing pending; what its parent had pending stays the parent's.
 """
 
@@ -17,12 +18,12 @@ import uuid
 import warnings
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from prefect.configuration import config
 from prefect.exceptions import VersionLockMismatchSignal
 
-__all__ = ["LOG_MANAGER", "LogManager", "LogUploader"]
+__all__ = ["LOG_MANAGER", "Destination", "LogManager", "LogUploader"]
 
 # Sizes are characters of a message plus the fixed cost of the fields around it.
 LOG_OVERHEAD = 300
@@ -31,8 +32,26 @@ MAX_BATCH_LOG_SIZE = 4_000_000
 BATCH_LOG_SIZE = 3_000_000
 MAX_PENDING_SIZE = 64_000_000
 
+_MOST_CLIENTS = 64
+_RUN_IS_GONE = "FOREIGN_KEY_VIOLATION"
+_NEVER = frozenset({_RUN_IS_GONE, "BAD_USER_INPUT"})
 _FINAL_TRIES = 3
 _FINAL_PAUSE = 0.5
+
+
+class Destination(NamedTuple):
+    """Where lines go: which API, as whom, and as which claim of a flow run; what is None is as configured."""
+
+    api: str | None = None
+    api_key: str | None = None
+    tenant_id: str | None = None
+    claim_token: str | None = None
+
+
+class _Entry(NamedTuple):
+    line: dict[str, Any]
+    size: int
+    destination: Destination
 
 
 class LogUploader(Protocol):
@@ -44,17 +63,20 @@ class LogUploader(Protocol):
 
 @dataclass(slots=True)
 class _Batch:
-    """Lines that travel together, each with its size."""
+    """Lines that travel together, to one destination."""
 
-    entries: list[tuple[dict[str, Any], int]] = field(default_factory=list)
+    entries: list[_Entry] = field(default_factory=list)
     size: int = 0
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+_AS_CONFIGURED = Destination()
 
 
 class LogManager:
     """Collects lines from every thread and uploads them from one thread of its own; see the module's docstring.
 
-    `uploader` defaults to a `Client`, made when the first line is uploaded.
+    `uploader` takes the lines of all destinations; by default each has a `Client`, made when it is needed.
     """
 
     def __init__(self, uploader: LogUploader | None = None) -> None:
@@ -63,7 +85,9 @@ class LogManager:
 
     def _reset(self) -> None:
         self._condition = threading.Condition()
-        self._pending: deque[tuple[dict[str, Any], int]] = deque()
+        self._pending: deque[_Entry] = deque()
+        self._clients: dict[Destination, LogUploader] = {}
+        self._refused: set[Destination] = set()
         self._pending_size = 0
         self._dropped = 0
         self._in_flight = 0
@@ -71,24 +95,22 @@ class LogManager:
         self._urgent = False
         self._stopping = False
         self._failed = False
-        self._refused = False
         self._thread: threading.Thread | None = None
 
     def after_fork(self) -> None:
         """Forget, in a forked child, the threads, locks and lines of the parent."""
-        self._uploader = None
         self._reset()
 
-    def enqueue(self, line: dict[str, Any]) -> None:
+    def enqueue(self, line: dict[str, Any], destination: Destination = _AS_CONFIGURED) -> None:
         """Take one line (`flow_run_id, task_run_id, timestamp, name, level, message`) for upload; never blocks."""
         size = len(line["message"] or "") + LOG_OVERHEAD
         with self._condition:
-            if self._refused:
+            if destination in self._refused:
                 return
             if self._pending_size + size > MAX_PENDING_SIZE:
                 self._dropped += 1
                 return
-            self._pending.append((line, size))
+            self._pending.append(_Entry(line, size, destination))
             self._pending_size += size
             if self._thread is None:
                 self._start()
@@ -142,13 +164,14 @@ class LogManager:
                     return
                 self._await_company()
                 batch = self._take_batch()
+            destination = batch.entries[0].destination
             error = self._upload(batch)
             with self._condition:
                 self._in_flight = 0
                 if isinstance(error, VersionLockMismatchSignal):
-                    self._refused = True
-                    self._pending.clear()
-                    self._pending_size = 0
+                    self._refused.add(destination)
+                    self._pending = deque(entry for entry in self._pending if entry.destination != destination)
+                    self._pending_size = sum(entry.size for entry in self._pending)
                     self._condition.notify_all()
                     continue
                 if error is None:
@@ -182,24 +205,56 @@ class LogManager:
                 self._pending.popleft()
         else:
             batch = _Batch()
-            while self._pending and (not batch.entries or batch.size + self._pending[0][1] <= BATCH_LOG_SIZE):
+            destination = self._pending[0].destination
+            while (
+                self._pending
+                and self._pending[0].destination == destination
+                and (not batch.entries or batch.size + self._pending[0].size <= BATCH_LOG_SIZE)
+            ):
                 entry = self._pending.popleft()
                 batch.entries.append(entry)
-                batch.size += entry[1]
+                batch.size += entry.size
         self._pending_size -= batch.size
         self._in_flight = len(batch.entries)
         return batch
 
     def _upload(self, batch: "_Batch") -> BaseException | None:
+        destination = batch.entries[0].destination
         try:
-            if self._uploader is None:
-                from prefect.client import Client  # noqa: PLC0415 - only runs under a backend pay for the client
-
-                self._uploader = Client()
-            self._uploader.write_run_logs([line for line, _ in batch.entries], batch.id)
+            uploader = self._uploader or self._clients.get(destination) or self._connect(destination)
+            self._write(uploader, [entry.line for entry in batch.entries], batch.id)
         except BaseException as error:
             return error
         return None
+
+    def _write(self, uploader: LogUploader, lines: list[dict[str, Any]], batch_id: str) -> None:
+        """Upload lines; those that the API will never take are dropped, lest all others wait for them."""
+        try:
+            uploader.write_run_logs(lines, batch_id)
+        except Exception as error:
+            code = getattr(error, "code", None)
+            if code not in _NEVER:
+                raise
+            if len(lines) == 1 or (code == _RUN_IS_GONE and len({line["flow_run_id"] for line in lines}) == 1):
+                with contextlib.suppress(Warning):
+                    warnings.warn(f"The API refuses {len(lines)} log lines, which are dropped: {error}", stacklevel=2)
+                return
+            half = len(lines) // 2
+            for part, name in ((lines[:half], "first"), (lines[half:], "second")):
+                self._write(uploader, part, str(uuid.uuid5(uuid.UUID(batch_id), name)))
+
+    def _connect(self, destination: Destination) -> LogUploader:
+        from prefect.client import Client  # noqa: PLC0415 - only runs under a backend pay for the client
+        from prefect.client.endpoint import CLAIM_TOKEN_HEADER  # noqa: PLC0415 - as above
+
+        client = Client(destination.api, destination.api_key, destination.tenant_id)
+        if destination.claim_token:
+            client.attach_headers({CLAIM_TOKEN_HEADER: destination.claim_token})
+        if len(self._clients) >= _MOST_CLIENTS:
+            self._clients.clear()
+            self._refused.clear()
+        self._clients[destination] = client
+        return client
 
     def _warn(self, error: BaseException, size: int) -> None:
         text = (

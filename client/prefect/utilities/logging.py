@@ -21,6 +21,7 @@ from prefect.utilities.log_shipping import (
     LOG_OVERHEAD,
     MAX_BATCH_LOG_SIZE,
     MAX_LOG_SIZE,
+    Destination,
     LogManager,
 )
 
@@ -68,6 +69,7 @@ class CloudHandler(logging.Handler):
             settings = values.get("config") or config
             if not settings.cloud.send_flow_run_logs:
                 return
+            cloud = settings.cloud
             LOG_MANAGER.enqueue(
                 {
                     "flow_run_id": values.get("flow_run_id"),
@@ -76,7 +78,8 @@ class CloudHandler(logging.Handler):
                     "name": record.name,
                     "level": record.levelname,
                     "message": _cut(self.format(record)),
-                }
+                },
+                Destination(cloud.api, cloud.get("api_key"), cloud.get("tenant_id"), values.get("claim_token")),
             )
         except Exception:
             self.handleError(record)

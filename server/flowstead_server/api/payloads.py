@@ -81,6 +81,22 @@ class GetOrCreateTaskRunInfoPayload:
     serialized_state: JSON | None = strawberry.field(description="Its state as it was sent.")
 
 
+@strawberry.type(name="mapped_task_run_info", description="A mapped child and its stored state.")
+class MappedTaskRunInfo:
+    """One member of `get_or_create_mapped_task_runs`."""
+
+    id: UUID = strawberry.field(description="Id of the task run.")
+    version: int = strawberry.field(description="Stored version of its state.")
+    serialized_state: JSON | None = strawberry.field(description="Its state as it was sent.")
+
+
+@strawberry.type(name="get_or_create_mapped_task_runs_payload", description="Mapped children, by their positions.")
+class GetOrCreateMappedTaskRunsPayload:
+    """Payload of `get_or_create_mapped_task_runs`."""
+
+    task_runs: list[MappedTaskRunInfo] = strawberry.field(description="As many as were asked for.")
+
+
 @strawberry.type(name="set_flow_run_state_payload", description="What became of one requested flow run state.")
 class SetFlowRunStatePayload:
     """One member of `set_flow_run_states`."""
@@ -102,8 +118,11 @@ class SetTaskRunStatePayload:
     """One member of `set_task_run_states`."""
 
     id: UUID | None = strawberry.field(description="Id of the task run.")
-    status: str | None = strawberry.field(description="`SUCCESS`, or `QUEUED` if the run has to wait for a free slot.")
-    message: str | None = strawberry.field(description="Why the run waits, if it does.")
+    status: str | None = strawberry.field(
+        description="`SUCCESS`, `QUEUED` if the run has to wait for a free slot, or `REFUSED` (with `report_refusals`)."
+    )
+    message: str | None = strawberry.field(description="Why the run waits, or why the state was refused.")
+    code: str | None = strawberry.field(description="Code of the error, if the state was refused.", default=None)
 
 
 @strawberry.type(name="set_task_run_states_payload", description="Results in the order of the request.")

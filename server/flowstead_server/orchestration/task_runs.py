@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MappedChildren",
     "TaskRunInfo",
+    "get_or_create_mapped_task_runs",
     "get_or_create_task_run",
     "get_or_create_task_run_info",
     "get_task_run_info",
@@ -26,6 +27,7 @@ __all__ = [
 
 _ATTEMPTS: Final = 5
 _MAX_INT: Final = 2**31 - 1
+_MOST_CHILDREN: Final = 5000
 
 
 async def get_or_create_task_run_info(
@@ -48,6 +50,28 @@ async def get_or_create_task_run_info(
             return info
         await _explain(database, caller, flow_run_id, task_id)
     raise ConflictError("The task run is being made or deleted elsewhere; please try again.")
+
+
+async def get_or_create_mapped_task_runs(
+    database: Database, caller: Caller, flow_run_id: UUID, task_id: UUID, first: int, count: int
+) -> list[TaskRunInfo]:
+    """As get_or_create_task_run_info for the `count` mapped children from the index `first` on, in their order."""
+    if not 0 <= count <= _MOST_CHILDREN:
+        raise BadInputError(f"At most {_MOST_CHILDREN} mapped children can be had at a time, but these are {count}.")
+    if not 0 <= first <= _MAX_INT - count:
+        raise BadInputError(f"The index of a mapped child must be 0 or more, but the first one here is {first}.")
+    for _ in range(_ATTEMPTS if count else 0):
+        infos, is_new = await store.get_or_create_children(
+            database, caller.tenant_id, flow_run_id, task_id, range(first, first + count), caller.claim_token
+        )
+        if is_new:
+            database.hints.runs_changed([flow_run_id])
+        if len(infos) == count:
+            return infos
+        await _explain(database, caller, flow_run_id, task_id)
+    if not count:
+        return []
+    raise ConflictError("The task runs are being made or deleted elsewhere; please try again.")
 
 
 async def _explain(database: Database, caller: Caller, flow_run_id: UUID, task_id: UUID) -> None:

@@ -53,6 +53,22 @@ async def get_or_create(
     return TaskRunInfo(row["id"], row["version"], row["state"], row["serialized_state"]), row["is_new"]
 
 
+async def get_or_create_children(
+    executor: Executor,
+    tenant_id: UUID,
+    flow_run_id: UUID,
+    task_id: UUID,
+    indexes: range,
+    claim_token: UUID | None,
+) -> tuple[list[TaskRunInfo], bool]:
+    """As get_or_create for the children at these (consecutive) indexes, in their order; fewer if some are missing."""
+    rows = await executor.fetch(
+        _SQL["get_or_create_children"], tenant_id, flow_run_id, task_id, indexes[0], indexes[-1], claim_token
+    )
+    infos = [TaskRunInfo(row["id"], row["version"], row["state"], row["serialized_state"]) for row in rows]
+    return infos, any(row["is_new"] for row in rows)
+
+
 async def task_exists(executor: Executor, tenant_id: UUID, task_id: UUID) -> bool:
     """Say whether the tenant has this task."""
     return bool(await executor.fetch_value(_SQL["task_exists"], tenant_id, task_id))

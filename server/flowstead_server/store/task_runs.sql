@@ -35,6 +35,45 @@ select id, version, state, serialized_state, false as is_new from existing
 union all
 select id, version, state, serialized_state, true from created;
 
+-- The children of a mapped task at the indexes from $4 to $5, made if they are missing. As get_or_create, those that are
+-- being made elsewhere at this moment are not answered.
+-- name: get_or_create_children
+with locked as materialized (
+    select pg_advisory_xact_lock(hashtextextended(($2::uuid)::text, 0))
+),
+existing as materialized (
+    select id, map_index, version, state, serialized_state
+    from task_run
+    where flow_run_id = $2 and task_id = $3 and map_index between $4 and $5 and tenant_id = $1
+),
+created as (
+    insert into task_run (
+        tenant_id, flow_run_id, task_id, map_index, cache_key, version, state, state_timestamp, state_message,
+        serialized_state
+    )
+    select
+        r.tenant_id, r.id, t.id, i.map_index, t.cache_key, 1, 'Pending', now(), 'Task run created',
+        '{"type": "Pending", "message": "Task run created"}'
+    from flow_run r
+    join task t on t.id = $3 and t.tenant_id = $1
+    cross join (select count(*) as locks from locked) l
+    cross join generate_series($4::integer, $5::integer) as i (map_index)
+    where r.id = $2 and r.tenant_id = $1 and l.locks > 0 and ($6::uuid is null or r.claim_token = $6)
+        and not exists (select from existing e where e.map_index = i.map_index)
+    on conflict (flow_run_id, task_id, map_index) do nothing
+    returning id, tenant_id, flow_run_id, map_index, version, state, state_message, serialized_state, state_timestamp
+),
+history as (
+    insert into task_run_state (
+        tenant_id, task_run_id, flow_run_id, timestamp, state, message, serialized_state, version
+    )
+    select tenant_id, id, flow_run_id, state_timestamp, state, state_message, serialized_state, version from created
+)
+select id, map_index, version, state, serialized_state, false as is_new from existing
+union all
+select id, map_index, version, state, serialized_state, true from created
+order by map_index;
+
 -- name: task_exists
 select true from task where tenant_id = $1 and id = $2;
 

@@ -180,7 +180,7 @@ def test_refused_lines_are_dropped_at_once():
 @pytest.fixture
 def shipped(monkeypatch):
     lines = []
-    monkeypatch.setattr(LOG_MANAGER, "enqueue", lines.append)
+    monkeypatch.setattr(LOG_MANAGER, "enqueue", lambda line, destination: lines.append(line))
     return lines
 
 
@@ -246,3 +246,22 @@ def test_get_logger_names():
     assert get_logger() is prefect_logger
     assert get_logger("a").name == "prefect.a"
     assert os.getpid() > 0
+
+
+def test_lines_that_the_api_never_takes_do_not_keep_others(manager, shelf, monkeypatch):
+    class NeverError(Exception):
+        code = "BAD_USER_INPUT"
+
+    store = shelf.write_run_logs
+
+    def write(logs, batch_id):
+        if any(item["message"] == "bad" for item in logs):
+            raise NeverError
+        store(logs, batch_id)
+
+    monkeypatch.setattr(shelf, "write_run_logs", write)
+    for message in ("a", "bad", "b", "c"):
+        manager.enqueue(line(message))
+    with pytest.warns(UserWarning, match="The API refuses 1 log lines, which are dropped"):
+        manager.flush(10)
+    assert shelf.lines() == ["a", "b", "c"]

@@ -13,6 +13,7 @@ from prefect.configuration import config
 from prefect.engine.cloud.cancellation import CancellationWatcher
 from prefect.engine.cloud.heartbeat import heartbeat
 from prefect.engine.cloud.reporting import ReportingRunner
+from prefect.engine.cloud.state_writer import StateWriter
 from prefect.engine.cloud.task_runner import CloudTaskRunner
 from prefect.engine.cloud.waiting import due_soon
 from prefect.engine.flow_pass import FlowPass
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["CloudFlowRunner"]
 
 _FLUSH_SECONDS = 5.0
+_FEW_CHILDREN = 2
 _SLUG_MISMATCH = (
     "Task slug {slug} is not found in the current Flow. This is usually caused by a mismatch between the flow version "
     "stored in the Prefect backend and the flow that was loaded from storage.\n"
@@ -198,20 +200,42 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
             state.load_result(task.result if task.result is not None else self.flow.result)
         return state
 
+    def prepare_children(
+        self, task: "Task", count: int, task_context: Mapping[str, Any]
+    ) -> "list[tuple[State | None, dict[str, Any]]]":
+        """Have the task runs of all children made at once; children of which nothing is known ask for themselves."""
+        if count < _FEW_CHILDREN:
+            return super().prepare_children(task, count, task_context)
+        try:
+            found = self.client.get_mapped_task_runs(
+                prefect_context.flow_run_id, task_context.get("task_id", ""), count
+            )
+        except (Exception, VersionLockMismatchSignal) as error:
+            self.logger.debug("The task runs of mapped children could not be made at once: %r", error)
+            return super().prepare_children(task, count, task_context)
+        return [
+            (info.state, {"task_run_id": info.id, "task_run_version": info.version, "task_run_map_index": index})
+            for index, info in enumerate(found)
+        ]
+
     def execute(self, state: State, flow_pass: FlowPass, return_tasks: "set[Task]") -> State:
         """Run the tasks while the API is told that they run, and asked whether they should."""
         if not state.is_running():
             return super().execute(state, flow_pass, return_tasks)
         flow_run_id = prefect_context.flow_run_id
         watcher = CancellationWatcher(self.client, flow_run_id)
+        writer = StateWriter(self.client, flow_run_id)
         beats: contextlib.AbstractContextManager[Any] = heartbeat(
             self.client, flow_run_id, watcher.refuse, enabled=self._heartbeat_enabled
         )
         try:
             try:
                 watcher.start()
-                with beats:
-                    end = super().execute(state, flow_pass, return_tasks)
+                with beats, writer.opened():
+                    try:
+                        end = super().execute(state, flow_pass, return_tasks)
+                    finally:
+                        lost = self._flush(writer)
             finally:
                 watcher.stop()
         except KeyboardInterrupt:
@@ -228,4 +252,17 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
             watcher.check()
         if watcher.cancelled:
             return Cancelled("Flow run is cancelled")
+        if lost:
+            # What is not stored has not happened: another process goes on from what is.
+            raise ENDRUN(state)
+        if writer.refused and not end.is_failed():
+            return Failed(f"The API refused to store the ends of task runs: {writer.refused[0]}", result=end.result)
         return end
+
+    def _flush(self, writer: StateWriter) -> bool:
+        try:
+            writer.flush()
+        except (Exception, VersionLockMismatchSignal) as error:
+            self.logger.exception(f"Failed to set task state with error: {error!r}")  # noqa: TRY401 - the text is that of 1.x
+            return True
+        return False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.client import Client
 from prefect.client.errors import ApiError
 from prefect.engine.cloud.reporting import ReportingRunner
+from prefect.engine.cloud.state_writer import writer_of
 from prefect.engine.cloud.waiting import due_soon, sleep_until
 from prefect.engine.runner import ENDRUN
 from prefect.engine.state import Cached, ClientFailed, Failed, Mapped, Pending, Queued, Retrying, State
@@ -65,7 +66,8 @@ class CloudTaskRunner(ReportingRunner, TaskRunner):
         if self._task_run_id is None:
             map_index = prefect_context.get("map_index")
             known = prefect_context.get("task_run_id")
-            if map_index is None and known and state is not None and not isinstance(state, Queued):
+            is_own = map_index == prefect_context.get("task_run_map_index")
+            if is_own and known and state is not None and not isinstance(state, Queued):
                 self._task_run_id, self._version = known, prefect_context.get("task_run_version")
             else:
                 state = self._ask(state, map_index)
@@ -95,12 +97,14 @@ class CloudTaskRunner(ReportingRunner, TaskRunner):
 
     def _report(self, old_state: State, new_state: State, *, is_substitute: bool = False) -> State:
         task_run_id = str(self._task_run_id)
+        version = self._version if new_state.is_running() else None
+        writer = writer_of(prefect_context.get("flow_run_id"))
         try:
-            answer = self.client.set_task_run_state(
-                task_run_id,
-                state=new_state,
-                version=self._version if new_state.is_running() else None,
-                cache_for=self.task.cache_for,
+            # A task with tags may hold places that others wait for.
+            if writer is not None and not self.task.tags and writer.write_later(task_run_id, new_state):
+                return new_state
+            answer = (writer.write if writer is not None else self.client.set_task_run_state)(
+                task_run_id, state=new_state, version=version
             )
         except VersionLockMismatchSignal as refusal:
             return self._go_on_with_stored(task_run_id, refusal)

@@ -85,7 +85,12 @@ class SetTaskRunStateInput:
 class SetTaskRunStatesInput:
     """Input of `set_task_run_states`."""
 
-    states: list[SetTaskRunStateInput] = strawberry.field(description="One member for each task run.")
+    states: list[SetTaskRunStateInput] = strawberry.field(
+        description="The changes; those of one task run are made in this order."
+    )
+    report_refusals: bool | None = strawberry.field(
+        description="Whether a refused member is answered with the status `REFUSED` instead of an error of the field."
+    )
 
 
 @strawberry.enum(name="cancel_children", description="What becomes of the runs that a cancelled run has created.")
@@ -122,6 +127,16 @@ class GetOrCreateTaskRunInfoInput:
     flow_run_id: UUID = strawberry.field(description="Id of the flow run.")
     task_id: UUID = strawberry.field(description="Id of the task.")
     map_index: int | None = strawberry.field(description="Position among mapped children; null means -1, not a child.")
+
+
+@wire_input(name="get_or_create_mapped_task_runs_input", description="The mapped children that are wanted.")
+class GetOrCreateMappedTaskRunsInput:
+    """Input of `get_or_create_mapped_task_runs`."""
+
+    flow_run_id: UUID = strawberry.field(description="Id of the flow run.")
+    task_id: UUID = strawberry.field(description="Id of the mapped task.")
+    first: int = strawberry.field(description="Position of the first child.")
+    count: int = strawberry.field(description="How many children from there on; at most 5000.")
 
 
 @wire_input(name="update_flow_run_heartbeat_input", description="The flow run that is alive.")

@@ -1,6 +1,7 @@
 """Mutations on the states of runs."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import strawberry
 
@@ -44,7 +45,8 @@ class StateMutations:
         return FlowRunIdPayload(id=done.id)
 
     @mutation(
-        description="Move task runs to new states. If one is refused the field is an error, but the others are stored."
+        description="Move task runs to new states. If one is refused, the others are stored nevertheless; the field is "
+        "an error then, unless the input says `report_refusals`."
     )
     async def set_task_run_states(
         self, info: Info, input_: Input[SetTaskRunStatesInput]
@@ -55,10 +57,18 @@ class StateMutations:
             states.SetTaskRunState(given.task_run_id, given.state, given.version, given.flow_run_version)
             for given in input_.states
         ]
-        results = _all_stored(await states.set_task_run_states(context.database, context.caller, members))
+        results = await states.set_task_run_states(context.database, context.caller, members)
+        if not input_.report_refusals:
+            _all_stored(results)
         return SetTaskRunStatesPayload(
-            states=[SetTaskRunStatePayload(id=done.id, status=done.status, message=done.message) for done in results]
+            states=[_reported(member.task_run_id, result) for member, result in zip(members, results, strict=True)]
         )
+
+
+def _reported(task_run_id: UUID, result: states.StateResult | FlowsteadError) -> SetTaskRunStatePayload:
+    if isinstance(result, FlowsteadError):
+        return SetTaskRunStatePayload(id=task_run_id, status="REFUSED", message=result.message, code=result.code)
+    return SetTaskRunStatePayload(id=result.id, status=result.status, message=result.message)
 
 
 def _all_stored(results: Sequence[states.StateResult | FlowsteadError]) -> list[states.StateResult]:

@@ -5,12 +5,19 @@ import strawberry
 from flowstead_server.api.context import Info, Input
 from flowstead_server.api.fields import mutation
 from flowstead_server.api.inputs.runs import (
+    GetOrCreateMappedTaskRunsInput,
     GetOrCreateTaskRunInfoInput,
     GetOrCreateTaskRunInput,
     SetTaskRunNameInput,
     UpdateTaskRunHeartbeatInput,
 )
-from flowstead_server.api.payloads import GetOrCreateTaskRunInfoPayload, SuccessPayload, TaskRunIdPayload
+from flowstead_server.api.payloads import (
+    GetOrCreateMappedTaskRunsPayload,
+    GetOrCreateTaskRunInfoPayload,
+    MappedTaskRunInfo,
+    SuccessPayload,
+    TaskRunIdPayload,
+)
 from flowstead_server.api.scalars import stored_json
 from flowstead_server.orchestration import flow_runs, task_runs
 
@@ -44,6 +51,22 @@ class TaskRunMutations:
             version=found.version,
             state=found.state,
             serialized_state=stored_json(found.serialized_state),
+        )
+
+    @mutation(description="Return mapped children of a task in a flow run with their states, created if needed.")
+    async def get_or_create_mapped_task_runs(
+        self, info: Info, input_: Input[GetOrCreateMappedTaskRunsInput]
+    ) -> GetOrCreateMappedTaskRunsPayload | None:
+        """Find or create task runs of mapped children."""
+        context = info.context
+        found = await task_runs.get_or_create_mapped_task_runs(
+            context.database, context.caller, input_.flow_run_id, input_.task_id, input_.first, input_.count
+        )
+        return GetOrCreateMappedTaskRunsPayload(
+            task_runs=[
+                MappedTaskRunInfo(id=one.id, version=one.version, serialized_state=stored_json(one.serialized_state))
+                for one in found
+            ]
         )
 
     @mutation(description="Rename a task run.")
