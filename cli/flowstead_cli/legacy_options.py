@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from typer.core import TyperCommand
+from flowstead_cli.wiring import PlainCommand
 
 __all__ = ["ServerCommand", "without_legacy_options"]
 
@@ -50,7 +50,7 @@ def without_legacy_options(arguments: Sequence[str]) -> tuple[list[str], list[st
     return kept, taken
 
 
-class ServerCommand(TyperCommand):
+class ServerCommand(PlainCommand):
     """A command that takes the options of 1.x, says that they have no effect, and goes on without them."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

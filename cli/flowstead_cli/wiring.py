@@ -6,9 +6,10 @@ errors are plain text on purpose: they read the same in a terminal, a pipe and a
 """
 
 import importlib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -16,9 +17,11 @@ from typer.main import get_command as build_command
 
 __all__ = [
     "CONTEXT_SETTINGS",
+    "CommandApp",
     "Entry",
     "HelpGroup",
     "LazyGroup",
+    "PlainCommand",
     "command_app",
     "command_below",
     "context_of",
@@ -26,7 +29,11 @@ __all__ = [
     "help_asked_for",
 ]
 
+F = TypeVar("F", bound=Callable[..., Any])
 _SENTENCE = 300
+_TYPE = re.compile(r"<([a-z ]+)>$")
+_REQUIRED = re.compile(r"\{(.+?)\}")
+_VALUES = {"str": "TEXT", "int": "N", "int range": "N", "path": "PATH"}
 CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -38,6 +45,39 @@ class Entry:
     module: str
     help: str
     panel: str
+
+
+class PlainCommand(TyperCommand):
+    """A command whose help names values as people do: `TEXT`, `N`, `PATH`, and arguments in capitals."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line."""
+        return [_REQUIRED.sub(lambda name: name[1].upper(), piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments and the options."""
+        arguments, options = [], []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            name, text = record
+            if parameter.param_type_name == "argument":
+                arguments.append((name.partition(" <")[0].upper(), text))
+            else:
+                options.append((_TYPE.sub(lambda kind: _VALUES.get(kind[1], kind[0]), name), text))
+        for title, rows in (("Arguments", arguments), ("Options", options)):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+class CommandApp(typer.Typer):
+    """An app whose commands are plain ones."""
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[F], F]:
+        """Return the decorator that makes a function a command; as `typer.Typer.command`."""
+        return super().command(name, **{"cls": PlainCommand, **options})
 
 
 class HelpGroup(TyperGroup):
@@ -138,9 +178,9 @@ def help_asked_for(root: Any, name: str, args: Sequence[str]) -> str | None:
     return None
 
 
-def group_app(help: str) -> typer.Typer:  # noqa: A002 - typer's own name for it
+def group_app(help: str) -> CommandApp:  # noqa: A002 - typer's own name for it
     """Return an app whose commands form a group such as `prefect get`."""
-    app = typer.Typer(
+    app = CommandApp(
         cls=HelpGroup,
         help=help,
         add_completion=False,
@@ -158,9 +198,9 @@ def group_app(help: str) -> typer.Typer:  # noqa: A002 - typer's own name for it
     return app
 
 
-def command_app() -> typer.Typer:
+def command_app() -> CommandApp:
     """Return an app that holds one command and becomes that command."""
-    return typer.Typer(
+    return CommandApp(
         add_completion=False,
         rich_markup_mode=None,
         context_settings=CONTEXT_SETTINGS,

@@ -206,7 +206,17 @@ def start(
         int | None, typer.Option(min=1, help="Run at most so many flow runs at a time. [default: as many as come]")
     ] = None,
 ) -> int:
-    """Start an agent that runs flow runs as processes of this machine, until Ctrl-C."""
+    """Start an agent that runs flow runs as processes of this machine, until Ctrl-C.
+
+    It takes the runs whose labels are all among its own; runs without labels go to agents without labels.  What it has
+    started goes on when it ends.
+
+    Examples:
+
+      prefect agent local start
+
+      prefect agent local start --label production --max-concurrent 4
+    """
     return run(
         LocalOptions(
             key=key,
@@ -250,7 +260,7 @@ def install_command(
 
       prefect agent local install -l production > supervisord.conf
 
-      prefect agent local install --for systemd > ~/.config/systemd/user/prefect-agent.service
+      prefect agent local install --for systemd > prefect-agent.service
     """
     install(
         InstallOptions(

@@ -254,7 +254,10 @@ def revoke_key(key_id: str) -> None:
 
 @app.command("login")
 def login(key: Annotated[str | None, typer.Option("--key", "-k", help="The API key.  [required]")] = None) -> None:
-    """Log in to the API with a key, which is checked and remembered for this user."""
+    """Log in to the API with a key, which is checked and remembered for this user.
+
+    It is kept in auth.toml of the home directory (~/.prefect), one for each API.  PREFECT__CLOUD__API_KEY wins over it.
+    """
     log_in(key)
 
 
@@ -295,7 +298,10 @@ def create_key_command(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the key.")] = False,
 ) -> None:
-    """Make an API key; it is shown this once and cannot be read again."""
+    """Make an API key; it is shown this once and cannot be read again.
+
+    Example:  prefect auth create-key --name "agent in Bonn" --expire 2030-12-31
+    """
     create_key(KeyOptions(name, expire, quiet))
 
 

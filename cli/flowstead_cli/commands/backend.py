@@ -41,6 +41,12 @@ def run(options: Options) -> None:
 
 
 @app.command("backend")
-def backend(api: Annotated[str, typer.Argument(help="server, or cloud.")]) -> None:
-    """Choose the API that commands talk to: server (cloud.api follows server.endpoint) or cloud."""
+def backend(api: Annotated[str, typer.Argument(help="server or cloud.")]) -> None:
+    """Choose the API that commands talk to, for this user.
+
+    With `server` it is at the setting server.endpoint, with `cloud` at cloud.endpoint.  The setting cloud.api
+    (PREFECT__CLOUD__API) wins over both.
+
+    Example:  prefect backend server
+    """
     run(Options(api=api))

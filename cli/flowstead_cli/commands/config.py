@@ -34,5 +34,5 @@ def run() -> None:
 
 @app.command("config")
 def show() -> None:
-    """Show the settings in force as JSON; secrets are masked."""
+    """Show the settings in force as one line of JSON; keys, passwords and secrets are masked."""
     run()

@@ -52,5 +52,10 @@ def project(
         bool, typer.Option("--skip-if-exists", help="Say so, instead of creating, when the project exists.")
     ] = False,
 ) -> None:
-    """Create a project, which flows are registered into."""
+    """Create a project, which flows are registered into.
+
+    A project that exists already is success, and is left as it is.
+
+    Example:  prefect create project tutorial -d "First steps"
+    """
     run(ProjectOptions(name=name, description=description, skip_if_exists=skip_if_exists))

@@ -40,5 +40,8 @@ def run(options: ProjectOptions) -> None:
 
 @app.command("project")
 def project(name: Annotated[str, typer.Argument(help="Name of the project.")]) -> None:
-    """Delete a project with its flows, their runs and their logs; without asking."""
+    """Delete a project with its flows, their runs and their logs; without asking.
+
+    Example:  prefect delete project tutorial
+    """
     run(ProjectOptions(name=name))

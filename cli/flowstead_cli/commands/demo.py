@@ -119,7 +119,9 @@ def main(
     data_dir: Annotated[
         Path | None, typer.Option(help="Keep the data in this directory. [default: a temporary one]")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the API. [default: a free one]")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the API. [default: a free one]", show_default=False)
+    ] = 0,
 ) -> int:
     """Start a server and an agent of their own, register three example flows, and run the first one."""
     return run(Options(exit_after_run=exit_after_run, data_dir=data_dir, port=port))

@@ -166,7 +166,10 @@ def flows(
     project: Annotated[str | None, typer.Option("--project", "-p", help="Its project, if several have one.")] = None,
     output: Output = Format.JSON,
 ) -> None:
-    """Describe a flow: its parameters, storage, run configuration and schedule."""
+    """Describe a flow: its parameters, storage, run configuration and schedule.
+
+    Example:  prefect describe flows --name hello --output yaml
+    """
     describe_flow(FlowOptions(name, version, project, output))
 
 

@@ -242,7 +242,14 @@ def flows(
     all_versions: Annotated[bool, typer.Option("--all-versions", help="Every version, not only the newest.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """List flows."""
+    """List flows, by name: the newest version of each.
+
+    Examples:
+
+      prefect get flows --project tutorial
+
+      prefect get flows --name hello --all-versions --output json
+    """
     get_flows(FlowOptions(name, version, project, limit, all_versions, output))
 
 
@@ -271,7 +278,10 @@ def tasks(
     limit: Limit = DEFAULT_LIMIT,
     output: Output = Format.TABLE,
 ) -> None:
-    """List tasks, newest first."""
+    """List tasks, newest first.
+
+    Example:  prefect get tasks --flow-name hello --flow-version 2
+    """
     get_tasks(TaskOptions(name, flow_name, flow_version, project, limit, output))
 
 
@@ -280,7 +290,7 @@ def projects(
     name: Annotated[str | None, typer.Option("--name", "-n", help="Only the project of this name.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """List projects."""
+    """List projects, by name, with the number of flows in each."""
     get_projects(ProjectOptions(name, output))
 
 

@@ -89,7 +89,10 @@ def set_command(
     key: Annotated[str, typer.Argument(help="The key.")],
     value: Annotated[str, typer.Argument(help="The value, stored as text: at most 10,000 characters.")],
 ) -> None:
-    """Store a value under a key, in place of what was there."""
+    """Store a value under a key, in place of what was there.
+
+    Example:  prefect kv set last-import 2030-12-31
+    """
     set_value(Pair(key, value))
 
 

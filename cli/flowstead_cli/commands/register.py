@@ -127,7 +127,7 @@ def main(
 
       prefect register --project tutorial -p flows/
 
-      prefect register --project tutorial -p "flows/**/*.py" -n hello -l production
+      prefect register --project tutorial -p "flows/**/*.py" --name hello
 
       prefect register --project tutorial -m my_package.flows --watch
 

@@ -194,6 +194,12 @@ def start(
 
     Data is kept from one start to the next.  With --detach the server goes on in the background until
     `prefect server stop`.
+
+    Examples:
+
+      prefect server start --detach
+
+      prefect server start --postgres-url postgres://user:secret@db/prefect
     """
     return run(
         start_options(

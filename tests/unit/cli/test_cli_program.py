@@ -1,6 +1,7 @@
 """The `prefect` command as a program: help, exit codes, what it imports, and its reference."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from flowstead_cli.commands.repl import candidates
 from flowstead_cli.main import ENTRIES, build
 from flowstead_cli.reference import reference
+from flowstead_cli.wiring import command_below, help_asked_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -247,3 +249,21 @@ def test_the_script_for_completion_is_shown(prefect):
 )
 def test_the_prompt_completes_commands(line, offered):
     assert candidates(build(), line) == offered
+
+
+def _below(command, words):
+    yield words
+    for name in getattr(command, "commands", ()):
+        yield from _below(command_below(command, name), [*words, name])
+
+
+@pytest.mark.parametrize("words", list(_below(build(), [])), ids=" ".join)
+def test_every_help_page_is_fit_to_read(words):
+    page = help_asked_for(build(), "prefect", [*words, "--help"])
+    assert page.startswith(f"Usage: {' '.join(['prefect', *words])}")
+    # Whatever a value is, it has a word for people.
+    assert not re.search(r"<(str|int|int range|path|list)", page)
+    assert "{" not in page.splitlines()[0]
+    # An example can be copied: none is wrapped.
+    assert not re.search(r"^    prefect [^\n]*\n    \S", page, re.MULTILINE)
+    assert all(len(line) <= 80 for line in page.splitlines())
