@@ -1,6 +1,8 @@
 """When values are kept, where, and what happens if that fails: library-api §13.6 steps 8 and 11, §15.1 to §15.3."""
 
+import base64
 import os
+import pickle
 import threading
 from datetime import timedelta
 from types import SimpleNamespace
@@ -11,10 +13,12 @@ import prefect
 from prefect import Flow, Parameter, task
 from prefect.engine import signals
 from prefect.engine.result import Result
-from prefect.engine.results import LocalResult, PrefectResult
+from prefect.engine.results import ConstantResult, LocalResult, PrefectResult
 from prefect.engine.serializers import JSONSerializer, PickleSerializer, UnpicklableError
 from prefect.exceptions import FlowStorageError
+from prefect.serialization.result import result_to_dict
 from prefect.storage import Local
+from prefect.tasks.secrets import PrefectSecret
 
 
 @pytest.fixture
@@ -127,6 +131,88 @@ def test_a_target_that_cannot_be_named_fails_the_task(place):
     state = run(flow)
     assert state.result[bad].message == "Unexpected error: KeyError('nope')"
     assert state.result[worse].message.startswith("Unexpected error: ZeroDivisionError")
+
+
+# -- the protocol (§15.1)
+
+
+class InMemory(Result):
+    """A result as users write it."""
+
+    kept = {}  # noqa: RUF012 - shared on purpose
+
+    def read(self, location):
+        new = self.copy()
+        new.value, new.location = self.kept[location], location
+        return new
+
+    def write(self, value_, **kwargs):
+        new = self.format(**kwargs)
+        new.value = value_
+        self.kept[new.location] = value_
+        return new
+
+    def exists(self, location, **kwargs):
+        return location.format(**kwargs) in self.kept
+
+
+def test_results_that_users_write():
+    InMemory.kept.clear()
+    result = InMemory(location="{value}-{task_name}")
+
+    @task(result=result, target="{value}-{task_name}")
+    def one(value):
+        return [value]
+
+    with Flow("f") as flow:
+        first = one(5)
+    states = [run(flow).result[first] for _ in range(2)]
+    assert [state.result for state in states] == [[5], [5]]
+    assert [state.is_cached() for state in states] == [False, True]
+    assert InMemory.kept == {"5-one": [5]}
+    assert result.location == "{value}-{task_name}"
+
+
+def test_results_are_values():
+    a, b = InMemory(1, location="x"), InMemory(1, location="x")
+    assert a == b
+    assert a != InMemory(2, location="x")
+    assert a != Result(1, location="x")
+    assert a != InMemory(1, location="x", serializer=JSONSerializer())
+    assert a.copy() == a
+    assert a.copy() is not a
+    assert (a.from_value(3).value, a.from_value(3).location, a.value) == (3, None, 1)
+    assert repr(a) == "<InMemory: 1>"
+    assert a.logger.name == "prefect.InMemory"
+    assert Result().serializer == PickleSerializer()
+
+
+def test_results_of_secrets_and_constants():
+    """§15.2: neither is ever written; a secret is fetched again where it is read."""
+    secret = PrefectSecret("TOKEN")
+    with prefect.context(secrets={"TOKEN": "now", "OTHER": "else"}):
+        read = secret.result.read("OTHER")
+    assert (read.value, read.location, secret.result.location) == ("else", "OTHER", "TOKEN")
+    assert secret.result.exists("TOKEN")
+    with pytest.raises(ValueError, match=r"^SecretResults cannot be written to\.$"):
+        secret.result.write(1)
+    assert result_to_dict(secret.result)["secret_type"] == "prefect.tasks.secrets.base.PrefectSecret"
+    with pytest.raises(ValueError, match="serializer"):
+        ConstantResult(value=1, serializer=PickleSerializer())
+    with Flow("f") as flow:
+        uses = task(lambda x: x, name="uses", checkpoint=False)(secret)
+    with prefect.context(secrets={"TOKEN": "now"}):
+        state = run(flow)
+    assert state.result[uses].result == "now"
+    assert "now" not in str(state.result[secret].serialize())
+
+
+def test_pickles_in_base64_are_read_as_well():
+    """§15.4."""
+    serializer = PickleSerializer()
+    assert serializer.deserialize(base64.b64encode(serializer.serialize({"a": 1}))) == {"a": 1}
+    with pytest.raises(pickle.UnpicklingError):
+        serializer.deserialize(b"no pickle!")
 
 
 # -- failures to keep a value

@@ -41,7 +41,7 @@ from prefect.storage import (
 )
 from prefect.utilities.graphql import compress, decompress
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def over_the_wire(data, **unknown):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prefect.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule, adjustments, filters
 from prefect.schedules.clocks import CronClock, IntervalClock
 
-some = settings(max_examples=50, deadline=None)
+some = settings(max_examples=30, deadline=None)
 # Clocks that go forward and back in both halves of the year, by half an hour, and not at all.
 ZONES = ("UTC", "America/New_York", "Europe/London", "Australia/Lord_Howe", "Asia/Kolkata", "America/Sao_Paulo")
 zones = st.sampled_from(ZONES)
