@@ -66,13 +66,15 @@ verify: $(VENV)/.dev ## Fail if a generated file differs from what its source gi
 	@(for path in $(GENERATED); do diff -ru -x __pycache__ build/verify/$$path $$path || exit 1; done) \
 	  || { echo "The files above differed from what their sources give; they are regenerated now, commit them." >&2; exit 1; }
 	@rm -rf build/verify
+	@$(BIN)/python -m tools.ui_build check
 	@echo "Generated files are what their sources give."
 
 bench: $(VENV)/.dev ## Measure speed and memory beside their targets
 	@$(BIN)/python tests/benchmarks $(ARGS)
 
-ui: ## Build the web page (this release has none)
-	@echo "This release has no web page, so there is nothing to build."
+ui: $(VENV)/.dev ## Build the web page anew, with Node from the development tools
+	@cd server/ui && PATH="$(abspath $(BIN)):$$PATH" && npm ci --loglevel=error && npm run --silent build
+	@$(BIN)/python -m tools.ui_build stamp
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
