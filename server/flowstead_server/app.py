@@ -232,6 +232,7 @@ async def _connect_parts(
     from flowstead_server.services.log_batches import LogBatches  # noqa: PLC0415
     from flowstead_server.services.log_partitions import LogPartitions  # noqa: PLC0415
     from flowstead_server.web.app import WebApplication  # noqa: PLC0415
+    from flowstead_server.web.playground import built_playground  # noqa: PLC0415
 
     tenant_id = await ensure_default_tenant(database)
     partitions = LogPartitions(database)
@@ -251,6 +252,8 @@ async def _connect_parts(
         version=version("flowstead"),
         body_limit=settings.body_limit,
         access_log=settings.access_log,
+        # Without introspection it could neither complete nor explain anything.
+        playground=built_playground() if settings.playground and settings.limits.introspection else None,
     )
 
 

@@ -39,6 +39,7 @@ class Settings:
     allow_unauthenticated: bool = False
     ready_fd: int | None = None
     access_log: bool = False
+    playground: bool = True
     log_level: str = "INFO"
     body_limit: int = DEFAULT_BODY_LIMIT
     max_connections: int = 20
@@ -94,6 +95,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         allow_unauthenticated=options.allow_unauthenticated or source.flag("PREFECT__SERVER__ALLOW_UNAUTHENTICATED"),
         ready_fd=options.ready_fd,
         access_log=options.access_log or source.flag("PREFECT__SERVER__ACCESS_LOG"),
+        playground=not options.no_ui and source.flag("PREFECT__SERVER__UI__PLAYGROUND", default=True),
         log_level=options.log_level or source.choice("PREFECT__SERVER__LOG_LEVEL", _LEVELS, "INFO"),
         body_limit=source.number("PREFECT__SERVER__BODY_LIMIT", DEFAULT_BODY_LIMIT),
         max_connections=source.number("PREFECT__SERVER__DATABASE__MAX_CONNECTIONS", 20),
@@ -144,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--allow-unauthenticated", action="store_true", help="listen on any address without a login")
     parser.add_argument("--ready-fd", type=int, help="write one JSON line here when the server answers")
     parser.add_argument("--access-log", action="store_true", help="log a line for each request")
+    parser.add_argument("--no-ui", action="store_true", help="show browsers no playground")
     parser.add_argument(
         "--disable-introspection", action="store_true", help="do not tell clients what the API consists of"
     )

@@ -21,6 +21,7 @@ from flowstead_server.orchestration.tenants import ensure_default_tenant
 from flowstead_server.pubsub.hub import Hub
 from flowstead_server.settings import Settings
 from flowstead_server.web.app import WebApplication
+from flowstead_server.web.playground import built_playground
 
 BODY_LIMIT = 200_000
 DEADLINE = 15.0
@@ -136,7 +137,13 @@ async def running_api(database: Database) -> AsyncIterator[Api]:
     try:
         await asyncio.wait_for(hub.wait_connected(), DEADLINE)
         application = WebApplication(
-            schema=api_schema(), database=database, hub=hub, tenant_id=tenant_id, version="9.9.9", body_limit=BODY_LIMIT
+            schema=api_schema(),
+            database=database,
+            hub=hub,
+            tenant_id=tenant_id,
+            version="9.9.9",
+            body_limit=BODY_LIMIT,
+            playground=built_playground(),
         )
         async with serving(application) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
             yield Api(url, client, database, hub, tenant_id)

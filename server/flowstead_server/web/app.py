@@ -1,7 +1,7 @@
-"""The ASGI application: GraphQL on every path for POST and websocket, health and the start page for GET.
+"""The ASGI application: GraphQL on every path for POST and websocket, health and a page for browsers for GET.
 
-Every answer is whole and small or made by PostgreSQL; nothing is streamed. A request that cannot be understood is
-answered with status 400 and one sentence. Failures inside never end a connection without an answer.
+Every answer is whole, and small or made beforehand or by PostgreSQL; nothing is streamed. A request that cannot be
+understood is answered with status 400 and one sentence. Failures inside never end a connection without an answer.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from flowstead_server.domain.errors import BadInputError, FlowsteadError
 from flowstead_server.pubsub.hub import Hub
 from flowstead_server.web.callers import Authenticate, everybody
 from flowstead_server.web.pages import HTML, start_page
+from flowstead_server.web.playground import Playground, send_asset
 from flowstead_server.web.requests import BadRequest, read_body, read_headers, read_operation
 from flowstead_server.web.responses import send_bytes, send_json
 from flowstead_server.web.websocket import GraphQLWebSocket
@@ -35,6 +36,7 @@ _NO_CONTENT = 204
 _UNAVAILABLE = 503
 _CLOSE = [(b"connection", b"close")]
 _ALLOW = [(b"allow", b"GET, HEAD, POST, OPTIONS")]
+_VARY = [(b"vary", b"accept")]
 
 
 class WebApplication:
@@ -51,10 +53,12 @@ class WebApplication:
         body_limit: int,
         access_log: bool = False,
         authenticate: Authenticate | None = None,
+        playground: Playground | None = None,
     ) -> None:
         """Take the parts that requests use. `body_limit` in bytes; `tenant_id` of callers without a key.
 
         `authenticate` says who asks and may refuse, over HTTP as over websockets; None lets everybody in.
+        `playground` is what browsers get; None shows them a page that only says what is here.
         """
         self._schema = schema
         self._database = database
@@ -64,6 +68,7 @@ class WebApplication:
         self._body_limit = body_limit
         self._access_log = access_log
         self._page = start_page(version)
+        self._playground = playground
         self._websocket = GraphQLWebSocket(schema, self._context, self._authenticate)
 
     def _context(self, caller: Caller) -> RequestContext:
@@ -83,7 +88,7 @@ class WebApplication:
         if method == "POST":
             await self._graphql(scope, receive, send)
         elif method in {"GET", "HEAD"}:
-            await self._get(scope["path"], send)
+            await self._get(scope, send)
         elif method == "OPTIONS":
             await _preflight(scope, send)
         else:
@@ -109,15 +114,18 @@ class WebApplication:
             # orjson refused a value: a mistake of ours, found before anything was sent.
             await send_json(send, OK, {"errors": [internal_error(error)], "data": None})
 
-    async def _get(self, path: str, send: Send) -> None:
+    async def _get(self, scope: Scope, send: Send) -> None:
+        path = scope["path"]
         if path == "/health":
             await self._health(send)
         elif path == "/healthz":
             await send_json(send, OK, {"status": "ok"})
         elif path == "/.well-known/apollo/server-health":
             await send_json(send, OK, {"status": "pass"})
+        elif self._playground is not None and (asset := self._playground.find(scope)) is not None:
+            await send_asset(scope, send, asset)
         elif path in {"/", "/graphql", "/graphql/"}:
-            await send_bytes(send, OK, HTML, self._page)
+            await send_bytes(send, OK, HTML, self._page, _VARY)
         else:
             error = wire_error(f"There is nothing at {path[:200]}; the API is at / and /graphql.", "NOT_FOUND")
             await send_json(send, _NOT_FOUND, {"errors": [error]})

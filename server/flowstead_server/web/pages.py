@@ -1,4 +1,4 @@
-"""The page that a browser shows at the address of the API. It loads nothing from anywhere."""
+"""The page at the address of the API where there is no playground, or no browser. It loads nothing from anywhere."""
 
 from html import escape
 
