@@ -6,6 +6,7 @@ Run by `make ui` and `make verify`.
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -20,11 +21,14 @@ _IGNORED = {"node_modules", ".DS_Store"}
 def digests(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file below a folder, by its path in it; the stamp and what npm installs left out."""
     found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and not _IGNORED.intersection(name.parts) and name.as_posix() != STAMP:
-            found[name.as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _IGNORED]
+        for name in files:
+            path = Path(parent, name)
+            relative = path.relative_to(folder).as_posix()
+            if name not in _IGNORED and relative != STAMP:
+                found[relative] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return dict(sorted(found.items()))
 
 
 def stamp(sources: Path = SOURCES, build: Path = BUILD) -> None:

@@ -18,8 +18,6 @@ _LEGACY: Mapping[str, bool] = {
     "-v": True,
     "--ui-version": True,
     "-uv": True,
-    "--no-ui": False,
-    "-u": False,
     "--postgres-port": True,
     "--hasura-port": True,
     "--graphql-port": True,

@@ -14,6 +14,7 @@ __all__ = [
     "Expose",
     "ExternalPostgres",
     "Host",
+    "NoUi",
     "NoUpgrade",
     "Port",
     "PostgresUrl",
@@ -53,6 +54,8 @@ AllowUnauthenticated = Annotated[
     bool, typer.Option("--allow-unauthenticated", help="Listen on other than loopback addresses without any login.")
 ]
 
+NoUi = Annotated[bool, typer.Option("--no-ui", "-u", help="Show browsers no playground.")]
+
 
 @dataclass(frozen=True, slots=True)
 class StartOptions:
@@ -64,6 +67,7 @@ class StartOptions:
     postgres_url: str | None = None
     no_upgrade: bool = False
     allow_unauthenticated: bool = False
+    no_ui: bool = False
     hide_welcome: bool = False
     detach: bool = False
 
@@ -93,6 +97,8 @@ def server_arguments(options: StartOptions) -> list[str]:
         arguments.append("--no-upgrade")
     if options.allow_unauthenticated:
         arguments.append("--allow-unauthenticated")
+    if options.no_ui:
+        arguments.append("--no-ui")
     return arguments
 
 

@@ -133,7 +133,8 @@ async def run(settings: Settings) -> None:
 
 def _say_ready(settings: Settings, port: int) -> None:
     """Tell whoever started the server where it is. Whoever waited may have gone; that is no reason to stop."""
-    line = orjson.dumps({"host": settings.host, "port": port, "pid": os.getpid()}) + b"\n"
+    about = {"host": settings.host, "port": port, "pid": os.getpid(), "playground": settings.shows_playground}
+    line = orjson.dumps(about) + b"\n"
     with contextlib.suppress(OSError):
         if settings.ready_fd is not None:
             os.write(settings.ready_fd, line)
@@ -252,8 +253,7 @@ async def _connect_parts(
         version=version("flowstead"),
         body_limit=settings.body_limit,
         access_log=settings.access_log,
-        # Without introspection it could neither complete nor explain anything.
-        playground=built_playground() if settings.playground and settings.limits.introspection else None,
+        playground=built_playground() if settings.shows_playground else None,
     )
 
 

@@ -47,6 +47,11 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     shutdown_seconds: float = 2.0
 
+    @property
+    def shows_playground(self) -> bool:
+        """Whether browsers get the playground, which without introspection could neither complete nor explain."""
+        return self.playground and self.limits.introspection
+
     def check(self) -> None:
         """Check what can be checked without touching anything.
 

@@ -149,9 +149,10 @@ async def test_a_server_without_a_playground_says_what_it_is(api: Any) -> None:
 
 
 def test_the_playground_can_be_switched_off() -> None:
-    assert read_settings([], {}).playground
-    assert not read_settings([], {"PREFECT__SERVER__UI__PLAYGROUND": "false"}).playground
-    assert not read_settings(["--no-ui"], {}).playground
+    assert read_settings([], {}).shows_playground
+    assert not read_settings([], {"PREFECT__SERVER__UI__PLAYGROUND": "false"}).shows_playground
+    assert not read_settings(["--no-ui"], {}).shows_playground
+    assert not read_settings(["--disable-introspection"], {}).shows_playground
 
 
 def test_a_file_of_an_unknown_kind_is_not_served(tmp_path: Any) -> None:

@@ -173,7 +173,7 @@ async def test_probes(api: Any) -> None:
     assert (response.status_code, response.json()) == (200, {"status": "ok", "version": "9.9.9"})
     assert (await api.http.get("/healthz")).status_code == 200
     assert (await api.http.get("/.well-known/apollo/server-health")).json() == {"status": "pass"}
-    page = await api.http.get("/", headers={"accept": "text/html"})
+    page = await api.http.get("/", headers={"accept": "*/*"})
     assert page.status_code == 200
     assert "GraphQL API" in page.text
 

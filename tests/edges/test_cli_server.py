@@ -33,6 +33,7 @@ def test_the_server_says_that_it_is_ready_and_ends_without_a_trace(tmp_path, num
         url = re.search(r"The API is at (http://localhost:\d+) ", line)[1]
         with urllib.request.urlopen(f"{url}/health", timeout=30) as answer:
             assert json.load(answer)["status"] == "ok"
+        assert "playground" in process.stdout.readline()
         process.send_signal(number)
         process.stdout.read()
     assert process.returncode == 0

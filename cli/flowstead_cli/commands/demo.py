@@ -93,7 +93,12 @@ def _say_what_next(stack: "DemoStack") -> None:
         flow_id = session.execute(ops.flows_by_name(name=FLOW, archived=False, limit=1))[0].id
     mutation = f'mutation {{ create_flow_run(input: {{ flow_id: "{flow_id}" }}) {{ id }} }}'
     body = json.dumps({"query": mutation})
-    say(f"\nThe API is at {stack.url}, and an agent waits for flow runs.  Create one from another terminal:\n", GREEN)
+    say(
+        f"\nThe API is at {stack.url}, and an agent waits for flow runs.  Create one in a browser, with examples:\n",
+        GREEN,
+    )
+    say(f"  {stack.url}/graphql\n")
+    say("from another terminal:\n")
     say(f"  curl -s {stack.url} -H 'Content-Type: application/json' -d '{body}'\n")
     say("or with the command line, which then needs to know where the API is:\n")
     say(f"  export PREFECT__CLOUD__API={stack.url}")

@@ -19,6 +19,7 @@ from flowstead_cli.server_options import (
     Expose,
     ExternalPostgres,
     Host,
+    NoUi,
     NoUpgrade,
     Port,
     PostgresUrl,
@@ -57,7 +58,7 @@ def run(options: StartOptions) -> int:
         if ready is not None:
             stack.enter_context(recorded(server.pid, url_of(ready)))
             if not options.hide_welcome:
-                _welcome(url_of(ready), stop="Press Ctrl-C to stop.")
+                _welcome(ready, stop="Press Ctrl-C to stop.")
         return server.wait()
 
 
@@ -85,7 +86,7 @@ def _detach(arguments: list[str], options: StartOptions) -> None:
         raise CliError(f"The server did not start; in {log} it says:\n{said}", exit_code=max(server.wait(), 1))
     record(server.pid, url_of(ready))
     if not options.hide_welcome:
-        _welcome(url_of(ready), stop=f"Its log is {log}. Stop it with:  prefect server stop")
+        _welcome(ready, stop=f"Its log is {log}. Stop it with:  prefect server stop")
 
 
 def stop_servers() -> None:
@@ -165,10 +166,13 @@ def url_of(ready: dict[str, Any]) -> str:
     return f"http://{f'[{name}]' if ':' in name else name}:{ready['port']}"
 
 
-def _welcome(url: str, stop: str) -> None:
+def _welcome(ready: dict[str, Any], stop: str) -> None:
     from prefect import config
 
+    url = url_of(ready)
     say(f"Flowstead is ready. The API is at {url} (GraphQL over POST; {url}/health says whether it works).")
+    if ready.get("playground"):
+        say("Open that address in a browser for the playground: documentation, examples, live subscriptions.")
     if str(config.cloud.api).rstrip("/") != url:
         say(f"Tell other programs where it is:  export PREFECT__CLOUD__API={url}")
     say("Start an agent with:  prefect agent local start")
@@ -185,6 +189,7 @@ def start(
     external_postgres: ExternalPostgres = False,
     no_upgrade: NoUpgrade = False,
     allow_unauthenticated: AllowUnauthenticated = False,
+    no_ui: NoUi = False,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when the server answers, and leave it running.")
     ] = False,
@@ -211,6 +216,7 @@ def start(
             external_postgres=external_postgres,
             no_upgrade=no_upgrade,
             allow_unauthenticated=allow_unauthenticated,
+            no_ui=no_ui,
             hide_welcome=hide_welcome,
             detach=detach,
         )
@@ -233,6 +239,7 @@ def config_command(
     external_postgres: ExternalPostgres = False,
     no_upgrade: NoUpgrade = False,
     allow_unauthenticated: AllowUnauthenticated = False,
+    no_ui: NoUi = False,
     supervisor: SupervisorOption = Supervisor.SYSTEMD,
 ) -> None:
     """Print a file with which systemd or supervisord keeps the server running, and nothing else.
@@ -250,6 +257,7 @@ def config_command(
         external_postgres=external_postgres,
         no_upgrade=no_upgrade,
         allow_unauthenticated=allow_unauthenticated,
+        no_ui=no_ui,
     )
     show_config(options, supervisor)
 
