@@ -4,12 +4,12 @@ The tasks are built in a flow of their own kind of block, in which mapping is re
 afterwards, so that all of them have as many children as the arguments have elements.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect.core.edge import Edge
 from prefect.core.parameter import Parameter
+from prefect.core.signature import signature_of
 from prefect.core.task import Task
 from prefect.tasks.core.constants import Constant
 from prefect.utilities.context import context
@@ -54,7 +54,7 @@ def apply_map(func: Callable[..., Any], *args: Any, flow: "Flow | None" = None, 
     if found is None:
         raise ValueError("Couldn't infer a flow in the current context")
     target: Flow = found
-    if explicit and "flow" not in inspect.signature(func).parameters:
+    if explicit and "flow" not in signature_of(func).parameters:
         raise TypeError(f"`{getattr(func, '__name__', func)}` must accept the keyword argument `flow`.")
     outer = {"case": context.get("case"), "resource": context.get("resource")}
     with context(case=None, resource=None):

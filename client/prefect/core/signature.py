@@ -4,19 +4,32 @@ Raises `ValueError` for signatures that cannot work as tasks and `TypeError` for
 """
 
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["check_run", "infer_nout", "split_arguments"]
+__all__ = ["check_run", "infer_nout", "signature_of", "split_arguments"]
 
 RESERVED = ("upstream_tasks", "mapped", "task_args", "flow")
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a function, whatever its annotations name; raises as `inspect.signature`.
+
+    From Python 3.14 on annotations are evaluated when they are read, and may name what exists for type checkers only.
+    """
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415 - new in Python 3.14
+
+        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+    return inspect.signature(function)
 
 
 def check_run(run: Callable[..., Any], task_name: str) -> inspect.Signature:
     """Return the signature of a `run` function (including `self`, if it has one) after checking it."""
     try:
-        signature = inspect.signature(run)
+        signature = signature_of(run)
     except ValueError as error:
         raise ValueError(
             "This function can not be inspected (this is common with builtin and numpy functions). In order to use it "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from prefect import triggers
 from prefect.configuration import config
 from prefect.core.operators import OperatorMixin
-from prefect.core.signature import check_run, infer_nout, split_arguments
+from prefect.core.signature import check_run, infer_nout, signature_of, split_arguments
 from prefect.engine import cache_validators as validators
 from prefect.utilities.context import context
 from prefect.utilities.edges import EdgeAnnotation, Stand
@@ -159,7 +159,7 @@ class Task(OperatorMixin, Stand):
     def _signature(self) -> inspect.Signature:
         signature = self.__dict__.get("_run_signature")
         if signature is None:
-            signature = inspect.signature(self.run)
+            signature = signature_of(self.run)
             self.__dict__["_run_signature"] = signature
         cached: inspect.Signature = signature
         return cached

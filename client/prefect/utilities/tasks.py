@@ -2,11 +2,11 @@
 
 import contextlib
 import functools
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
+from prefect.core.signature import signature_of
 from prefect.core.task import Task
 from prefect.tasks.core.function import FunctionTask
 from prefect.utilities.context import context
@@ -121,7 +121,7 @@ def defaults_from_attrs(*attr_args: str) -> Callable[[Callable[..., Any]], Calla
     """Decorate `run` so that keyword arguments that are not passed fall back to attributes of the task."""
 
     def decorate(run_method: Callable[..., Any]) -> Callable[..., Any]:
-        positions = list(inspect.signature(run_method).parameters)[1:]
+        positions = list(signature_of(run_method).parameters)[1:]
 
         @functools.wraps(run_method)
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,6 +1,7 @@
 """§5, §6.1, tasks: what a definition may say, and how tasks are called."""
 
 import inspect
+import sys
 from datetime import timedelta
 
 import pytest
@@ -209,6 +210,27 @@ def test_inputs_and_outputs():
         "y": {"type": str, "default": "a", "required": False},
     }
     assert typed.outputs() is bool
+
+
+@pytest.mark.parametrize("quote", ["'", *([""] if sys.version_info >= (3, 14) else [])])
+def test_annotations_may_name_what_only_type_checkers_know(quote):
+    """From Python 3.14 on without quotes, because nobody evaluates them."""
+    names = {"Task": Task, "task": task, "defaults_from_attrs": defaults_from_attrs}
+    exec(
+        f"@task\n"
+        f"def f(x: {quote}Unknown{quote}) -> {quote}tuple[Unknown, int]{quote}: return x, 1\n"
+        f"class C(Task):\n"
+        f"    size = 1\n"
+        f"    @defaults_from_attrs('size')\n"
+        f"    def run(self, size: {quote}Unknown{quote} = 0) -> {quote}C{quote}: return size\n",
+        names,
+    )
+    assert names["f"].run(2) == (2, 1)
+    assert names["C"]().run() == 1
+    with Flow("annotated") as flow:
+        names["f"](names["C"]())
+    assert flow.serialize()["name"] == "annotated"
+    assert flow.run().is_successful()
 
 
 def test_defaults_from_attrs():

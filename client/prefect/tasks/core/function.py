@@ -65,9 +65,7 @@ class FunctionTask(Task, Generic[P, R]):
         self.run = fn  # type: ignore[method-assign]  # each function task has its own
         super().__init__(name=name, **kwargs)
         # Only what documents the function: its __dict__ could hide attributes of the task.
-        functools.update_wrapper(
-            self, fn, assigned=("__doc__", "__name__", "__qualname__", "__module__", "__annotations__"), updated=()
-        )
+        functools.update_wrapper(self, fn, updated=())
 
     @property
     def __signature__(self) -> inspect.Signature:
