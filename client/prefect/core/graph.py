@@ -25,6 +25,16 @@ __all__ = ["Graph"]
 T = TypeVar("T")
 
 
+def _slug_taken(task: Task) -> ValueError:
+    error = ValueError(f'A task with the slug "{task.slug}" already exists in this flow.')
+    error.add_note(
+        "Use one Parameter of a name everywhere in the flow, or let `merge_parameters=True` join those of two flows."
+        if isinstance(task, Parameter)
+        else 'Give one of the two another slug: `task(..., task_args={"slug": "another"})`.'
+    )
+    return error
+
+
 class Graph:
     """Tasks and the edges between them; the part of `Flow` that knows no runs."""
 
@@ -52,7 +62,7 @@ class Graph:
         if task in self.tasks:
             return task
         if task.slug and task.slug in self._used_slugs:
-            raise ValueError(f'A task with the slug "{task.slug}" already exists in this flow.')
+            raise _slug_taken(task)
         self.slugs[task] = self._make_slug(task)
         self._used_slugs.add(self.slugs[task])
         self.tasks.add(task)
@@ -297,8 +307,21 @@ class Graph:
                 if waiting[edge.downstream_task] == 0:
                     heapq.heappush(ready, position[edge.downstream_task])
         if len(ordered) != len(self.tasks):
-            raise ValueError("Cycle found; flows must be acyclic!")
+            error = ValueError("Cycle found; flows must be acyclic!")
+            cycle = self._cycle({task for task, count in waiting.items() if count})
+            error.add_note(f"These tasks wait for each other: {' -> '.join(self.slugs[task] for task in cycle)}.")
+            raise error
         return tuple(ordered)
+
+    def _cycle(self, stuck: set[Task]) -> list[Task]:
+        """Return a cycle among tasks that each wait for another of them; its first task is its last, too."""
+        task = min(stuck, key=lambda task: self.slugs[task])
+        path = [task]
+        while True:
+            task = next(edge.upstream_task for edge in self.all_upstream_edges()[task] if edge.upstream_task in stuck)
+            path.append(task)
+            if task in path[:-1]:
+                return path[path.index(task) :][::-1]
 
     def validate(self) -> None:
         """Raise `ValueError` for edges or reference tasks that are not in the flow, and for a cycle."""
@@ -317,7 +340,7 @@ class Graph:
         slug = self.slugs.pop(old)
         if task.slug and task.slug != slug:
             if task.slug in self._used_slugs:
-                raise ValueError(f'A task with the slug "{task.slug}" already exists in this flow.')
+                raise _slug_taken(task)
             self._used_slugs.discard(slug)
             slug = task.slug
             self._used_slugs.add(slug)

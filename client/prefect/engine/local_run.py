@@ -57,7 +57,9 @@ def _parameters(flow: "Flow", parameters: dict[str, Any], kwargs: dict[str, Any]
         parameters[name] = kwargs.pop(name)
     unexpected = sorted(name for name in parameters if name not in known)
     if unexpected:
-        raise ValueError(f"Flow.run received the following unexpected parameters: {', '.join(unexpected)}")
+        error = ValueError(f"Flow.run received the following unexpected parameters: {', '.join(unexpected)}")
+        error.add_note(f"The flow has the parameters: {', '.join(sorted(known))}." if known else "The flow has none.")
+        raise error
     missing = sorted(name for name, parameter in known.items() if parameter.required and name not in parameters)
     if missing:
         raise ValueError(f"Flow.run did not receive the following required parameters: {', '.join(missing)}")

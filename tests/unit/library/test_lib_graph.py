@@ -78,8 +78,10 @@ def test_explicit_slugs():
         added = f.add_task(f1)
     assert f.slugs[called] == "abc-copy"
     assert f.slugs[added] == "abc"
-    with pytest.raises(ValueError, match=r'^A task with the slug "abc" already exists in this flow\.$'):
+    with pytest.raises(ValueError, match=r'^A task with the slug "abc" already exists in this flow\.') as caught:
         f.add_task(f1.copy(slug="abc"))
+    assert str(caught.value).endswith("in this flow.")
+    assert caught.value.__notes__[0].startswith("Give one of the two another slug: ")
 
 
 def test_two_parameters_of_one_name():
@@ -103,11 +105,12 @@ def test_refused_tasks_and_edges():
 
 def test_cycles_are_found():
     f = Flow("f")
-    a, b = Task("a"), Task("b")
-    f.add_edge(a, b)
-    f.add_edge(b, a)
-    with pytest.raises(ValueError, match=r"^Cycle found; flows must be acyclic!$"):
+    before, a, b, c, after = (Task(name) for name in ("before", "a", "b", "c", "after"))
+    f.chain(before, a, b, c, a)
+    f.add_edge(b, after)
+    with pytest.raises(ValueError, match=r"^Cycle found; flows must be acyclic!") as caught:
         f.validate()
+    assert caught.value.__notes__ == ["These tasks wait for each other: a-1 -> b-1 -> c-1 -> a-1."]
 
 
 def test_eager_validation():
