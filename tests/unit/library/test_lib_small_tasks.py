@@ -47,7 +47,7 @@ def test_a_failing_command_fails_the_task(caplog):
 @pytest.mark.parametrize(("given", "level"), [(True, "INFO"), (logging.WARNING, "WARNING"), ("DEBUG", "DEBUG")])
 def test_output_can_be_followed(given, level, caplog):
     caplog.set_level(logging.DEBUG, "prefect")
-    logging.getLogger("prefect.ShellTask").setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "prefect.ShellTask")
     ShellTask(stream_output=given).run(command="echo a; echo b")
     assert [(record.levelname, record.message) for record in caplog.records] == [(level, "a"), (level, "b")]
     with pytest.raises(TypeError, match="'LOUD', which is no level"):
