@@ -199,7 +199,7 @@ def test_states_are_sent_and_queued_answers_wait(api, client):
     [change] = sent(api)["input"]["states"]
     assert change["version"] == 3
     assert change["state"]["type"] == "Running"
-    queued = {"id": "run", "status": "QUEUED", "message": "limit"}
+    queued = {"id": "run", "status": "QUEUED", "message": "limit", "code": None}
     api.answers = [{"data": {"set_task_run_states": {"states": [queued]}}}]
     with set_temporary_config({"cloud.queue_interval": 60}):
         answer = client.set_task_run_state("run", Success())

@@ -369,7 +369,7 @@ def test_importing_sessions_loads_no_graphql_library():
     assert done.stdout == "[]\n"
 
 
-HINT = {"waiting": 1, "next_start_time": None}
+HINT = {"waiting": 1, "next_start_time": None, "cancelling": []}
 
 
 async def test_subscription_yields_until_it_completes(api):

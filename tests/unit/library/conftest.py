@@ -10,7 +10,7 @@ from prefect.executors import DaskExecutor, LocalDaskExecutor, LocalExecutor
 @pytest.fixture(scope="session")
 def dask_cluster():
     """A Dask cluster of two processes for all tests of the session."""
-    # Silencing its logs would silence every handler of the root logger, `caplog`'s among them, until the cluster closes.
+    # Silencing its logs would silence every handler of the root logger, that of `caplog` too, until the cluster closes.
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=2, dashboard_address=":0", worker_dashboard_address=None, silence_logs=False
     ) as cluster:
