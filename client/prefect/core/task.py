@@ -184,7 +184,7 @@ class Task(OperatorMixin, Stand):
             raise ValueError("A `max_retries` argument greater than 0 must be provided if specifying a retry delay.")
 
     def _apply_target(self) -> None:
-        if self.result is None or self.target is None:
+        if self.result is None or not self.target:
             return
         if self.result.location is not None and self.result.location != self.target:
             warnings.warn(

@@ -95,9 +95,10 @@ class DateTimeSerializer(Serializer):
     """A date and time as ISO 8601."""
 
     def serialize(self, value: Any) -> bytes:
-        """Return the ISO 8601 text of a datetime (or of the text of one)."""
-        moment = as_datetime(value) if isinstance(value, (datetime, str)) else value
-        return str(moment.isoformat()).encode()
+        """Return the ISO 8601 text of a datetime (or of the text of one); raises `ValueError` for anything else."""
+        if not isinstance(value, (datetime, str)):
+            raise ValueError(f"A DateTimeSerializer takes a datetime, or the text of one; got {value!r}.")  # noqa: TRY004 - the class of 1.x
+        return as_datetime(value).to_iso8601_string().encode()
 
     def deserialize(self, value: bytes | str) -> Any:
         """Return the `pendulum.DateTime` of ISO 8601 text."""
@@ -150,6 +151,20 @@ class PandasSerializer(Serializer):
         return hash((type(self), self.file_type))
 
 
+def _compression(name: str) -> tuple[Callable[..., bytes], Callable[..., bytes]]:
+    usual = "bz2, gzip, lzma or zlib"
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"There is no compression module {name!r}; use {usual}, or install it.", name=name) from error
+    try:
+        return module.compress, module.decompress
+    except AttributeError:
+        raise ValueError(
+            f"The module {name!r} has no functions `compress` and `decompress`; use {usual}, or pass the functions."
+        ) from None
+
+
 class CompressedSerializer(Serializer):
     """Compresses what another serializer makes, with a module (`format="zlib"`) or a pair of functions."""
 
@@ -166,8 +181,7 @@ class CompressedSerializer(Serializer):
         if (format is None) == (not functions) or (not functions and (compress or decompress)):
             raise ValueError("You must specify either `format` or `compress`/`decompress`, and not both.")
         if format is not None:
-            module = importlib.import_module(format)
-            compress, decompress = module.compress, module.decompress
+            compress, decompress = _compression(format)
         self._serializer = serializer
         self._compress: Any = compress
         self._decompress: Any = decompress

@@ -205,7 +205,7 @@ def check_target(run: TaskRun, state: State) -> State:
 
 def check_target_or_cache(run: TaskRun, state: State) -> State:
     """Become Cached if the value is known: at the target, or else in the runner's cache."""
-    if run.task.target is not None:
+    if run.task.target:
         return check_target(run, state)
     return run.runner.check_task_is_cached(run, state)
 

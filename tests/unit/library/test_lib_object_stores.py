@@ -4,7 +4,6 @@ The stores' own filesystems are replaced by `fsspec`'s in memory, behind the cla
 a real server, where its libraries are installed (`pip install 'flowstead[aws]' 'moto[server]'`).
 """
 
-import logging
 import pickle
 import subprocess
 import sys
@@ -74,7 +73,6 @@ def test_an_empty_object_is_none_and_a_missing_one_is_an_error(kind, memory, cap
     result = MAKE_RESULT[kind]()
     fsspec.filesystem("memory").pipe_file("box/empty", b"")
     assert result.read("empty").value is None
-    caplog.handler.setLevel(logging.ERROR)
     result.logger.addHandler(caplog.handler)
     with pytest.raises(FileNotFoundError):
         result.read("missing")
@@ -195,7 +193,7 @@ def test_pickled_flows(kind, memory, flow):
 
 
 @pytest.mark.parametrize("kind", ["s3", "gcs"])
-def test_scripts_are_uploaded(kind, memory, tmp_path, caplog):
+def test_scripts_are_uploaded(kind, memory, tmp_path):
     path = tmp_path / "flow.py"
     path.write_text(SCRIPT)
     storage = MAKE_STORAGE[kind](stored_as_script=True, local_script_path=str(path))

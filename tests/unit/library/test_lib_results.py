@@ -14,7 +14,13 @@ from prefect import Flow, Parameter, task
 from prefect.engine import signals
 from prefect.engine.result import Result
 from prefect.engine.results import ConstantResult, LocalResult, PrefectResult
-from prefect.engine.serializers import JSONSerializer, PickleSerializer, UnpicklableError
+from prefect.engine.serializers import (
+    CompressedSerializer,
+    DateTimeSerializer,
+    JSONSerializer,
+    PickleSerializer,
+    UnpicklableError,
+)
 from prefect.exceptions import FlowStorageError
 from prefect.serialization.result import result_to_dict
 from prefect.storage import Local
@@ -127,10 +133,12 @@ def test_targets_are_looked_for_even_without_checkpointing(place):
 def test_a_target_that_cannot_be_named_fails_the_task(place):
     with Flow("f") as flow:
         bad = task(lambda: 1, name="t", result=LocalResult(str(place)), target="{nope}")()
+        none = task(lambda: 1, name="t", result=LocalResult(str(place)), target="")()
         worse = task(lambda: 1, name="t", result=LocalResult(str(place)), target=lambda **names: 1 / 0)()
     state = run(flow)
     assert state.result[bad].message == "Unexpected error: KeyError('nope')"
     assert state.result[worse].message.startswith("Unexpected error: ZeroDivisionError")
+    assert state.result[none].is_successful()
 
 
 # -- the protocol (§15.1)
@@ -205,6 +213,19 @@ def test_results_of_secrets_and_constants():
         state = run(flow)
     assert state.result[uses].result == "now"
     assert "now" not in str(state.result[secret].serialize())
+
+
+def test_serializers_that_cannot_be_made_or_used():
+    """§15.4."""
+    for options, kind, message in (
+        ({"format": "no_such_module"}, ImportError, "There is no compression module 'no_such_module'; use bz2, gzip"),
+        ({"format": "json"}, ValueError, "The module 'json' has no functions `compress` and `decompress`; use bz2"),
+    ):
+        with pytest.raises(kind, match=message):
+            CompressedSerializer(PickleSerializer(), **options)
+    with pytest.raises(ValueError, match="takes a datetime, or the text of one; got 3"):
+        DateTimeSerializer().serialize(3)
+    assert DateTimeSerializer().serialize("2020-01-02") == b"2020-01-02T00:00:00Z"
 
 
 def test_pickles_in_base64_are_read_as_well():

@@ -189,7 +189,7 @@ def hosted(files):
     return http_stub(answer)
 
 
-def test_github(caplog):
+def test_github():
     files = {
         "/repos/o/n/commits/HEAD": b"c0ffee",
         "/repos/o/n/commits/feature/x": b"beef",

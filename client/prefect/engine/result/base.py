@@ -125,8 +125,5 @@ class NoResultType(Result):
         """Return itself."""
         return self
 
-    def __repr__(self) -> str:
-        return "<No result>"
-
 
 NoResult = NoResultType()

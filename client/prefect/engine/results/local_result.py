@@ -30,7 +30,7 @@ class LocalResult(Result):
         if directory is None or (validate_dir and directory.absolute().is_relative_to(home)):
             directory = home / "results"
         if validate_dir:
-            directory = directory.absolute()
+            directory = Path(os.path.abspath(directory))  # noqa: PTH100 - symlinks stay
             directory.mkdir(parents=True, exist_ok=True)
         self.dir = str(directory)
         super().__init__(**kwargs)
