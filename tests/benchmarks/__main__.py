@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import backend
 import claims
 import creates
+import engine
 import latency
 import logs
 import queries
@@ -31,18 +32,23 @@ BENCHMARKS: dict[str, Callable[[Stack], Awaitable[list[Row]]]] = {
     "backend": backend.measure,
     "startup": startup.measure,
 }
+# What needs no server.
+ALONE: dict[str, Callable[[], list[Row]]] = {"engine": engine.measure}
 
 
 def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
     strict = "--strict" in arguments
-    names = [one for one in arguments if one != "--strict"] or list(BENCHMARKS)
-    if unknown := [one for one in names if one not in BENCHMARKS]:
-        print(f"Unknown benchmark {unknown[0]!r}; there are: {', '.join(BENCHMARKS)}.", file=sys.stderr)
+    names = [one for one in arguments if one != "--strict"] or [*BENCHMARKS, *ALONE]
+    if unknown := [one for one in names if one not in {*BENCHMARKS, *ALONE}]:
+        print(f"Unknown benchmark {unknown[0]!r}; there are: {', '.join([*BENCHMARKS, *ALONE])}.", file=sys.stderr)
         return 2
     rows: list[Row] = []
     for name in names:
         print(f"… {name}", file=sys.stderr, flush=True)
+        if name in ALONE:
+            rows += ALONE[name]()
+            continue
         with running_stack() as stack:
             rows += asyncio.run(BENCHMARKS[name](stack))
     show(rows)

@@ -6,17 +6,14 @@ use it as it is. It is a black box here: its command line, its agent, its engine
 
 import asyncio
 import contextlib
-import fcntl
-import hashlib
 import json
-import shutil
 import subprocess
-import sys
 import threading
 import urllib.request
 from pathlib import Path
 
 import asyncpg
+import peer_141
 import pytest
 from agent_world import Process, free_port
 from interop_recorder import Recorder
@@ -24,10 +21,6 @@ from system_world import DEADLINE, System
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOWS = ROOT / "tests" / "interop" / "flows"
-# The newest that 1.4.1 works with; newer setuptools have no pkg_resources.
-PINS = ("prefect==1.4.1", "marshmallow<4", "pendulum<3", "setuptools<81")
-# Python versions for which 1.4.1 and its dependencies can be installed.
-PYTHONS = ((3, 11), (3, 10))
 
 # Runs what arrives on standard input, one JSON text per line, and answers in kind. What 1.4.1 prints goes elsewhere.
 _INTERPRETER = """
@@ -46,33 +39,14 @@ for line in sys.stdin:
 """
 
 
-def _base_python():
-    if sys.version_info[:2] in PYTHONS:
-        return sys.executable
-    for version in PYTHONS:
-        if found := shutil.which("python{}.{}".format(*version)):
-            return found
-    pytest.skip("prefect 1.4.1 can be installed on Python 3.10 and 3.11 only, and neither is on this machine")
-
-
 def python_of_141():
-    """Return the Python that has 1.4.1, after installing it if that has not been done."""
-    folder = ROOT / ".cache" / "interop-venv"
-    folder.parent.mkdir(exist_ok=True)
-    python, stamp = folder / "bin" / "python", folder / "installed"
-    base = _base_python()
-    wanted = hashlib.sha256("\n".join([base, *PINS]).encode()).hexdigest()
-    with (folder.parent / "interop-venv.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (stamp.exists() and stamp.read_text() == wanted):
-            shutil.rmtree(folder, ignore_errors=True)
-            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINS]
-            for command in ([base, "-m", "venv", str(folder)], pip):
-                done = subprocess.run(command, capture_output=True, text=True, check=False)
-                if done.returncode:
-                    pytest.fail(f"prefect 1.4.1 could not be installed:\n{done.stdout}{done.stderr}", pytrace=False)
-            stamp.write_text(wanted)
-    return str(python)
+    """Return the Python that has 1.4.1; skips the test where there cannot be one."""
+    try:
+        return peer_141.python_of_141()
+    except peer_141.NoPythonError as reason:
+        pytest.skip(str(reason))
+    except peer_141.InstallError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 class LibraryError(Exception):

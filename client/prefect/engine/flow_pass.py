@@ -234,18 +234,20 @@ class FlowPass:
             mapped_edges=list(elements),
             reduced=reduced,
         )
-        self.children[task] = [
-            self.executor.submit(
-                _run_child,
-                siblings,
-                index,
-                previous[index] if previous[index] is not None else known_state,
-                [element(index) for element in elements.values()],
-                known_context,
-                extra_context={"task_name": task.name, "task_tags": task.tags, "task_index": index},
-            )
-            for index, (known_state, known_context) in enumerate(known)
-        ]
+        self.children[task] = self.executor.submit_each(
+            _run_child,
+            (
+                (
+                    siblings,
+                    index,
+                    previous[index] if previous[index] is not None else known_state,
+                    [element(index) for element in elements.values()],
+                    known_context,
+                )
+                for index, (known_state, known_context) in enumerate(known)
+            ),
+            extra_context={"task_name": task.name, "task_tags": task.tags},
+        )
 
     def _elements(self, upstream: dict[Edge, Any]) -> dict[Edge, Callable[[int], Any]]:
         """Return for every mapped edge what gives the state (or future) at an index; `upstream` gets its length."""

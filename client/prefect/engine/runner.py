@@ -58,6 +58,8 @@ class Runner:
         except Exception as error:
             if prefect_context.get("raise_on_exception"):
                 raise
+            # What the task or flow itself came to is seen beside the error of its handler.
+            error.add_note(f"The state handlers were called for the change from {old_state!r} to {new_state!r}.")
             message = f"Unexpected error while calling state handlers: {error!r}"
             self.logger.exception(message)
             raise ENDRUN(Failed(message, result=error)) from error

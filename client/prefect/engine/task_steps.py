@@ -274,8 +274,13 @@ def checkpoint(run: TaskRun, value: Any) -> Result:
     wanted = context.get("checkpointing") is True and run.task.checkpoint is not False and value is not None
     # A signal is its own result when it was given none; there is no value to keep.
     if wanted and not isinstance(value, signals.PrefectStateSignal):
-        with contextlib.suppress(ResultNotImplementedError):
+        try:
             return result.write(value, **run.formatting())
+        except ResultNotImplementedError:
+            pass
+        except Exception as error:
+            error.add_note(f"Task {run.name!r} itself succeeded; what it returned could not be written.")
+            raise
     return result.from_value(value)
 
 

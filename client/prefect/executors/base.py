@@ -5,7 +5,7 @@ raises, `wait` raises.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from prefect.utilities.logging import get_logger
@@ -38,6 +38,15 @@ class Executor:
         is for names, resources and order, not for the function.
         """
         raise NotImplementedError
+
+    def submit_each(
+        self, fn: Callable[..., Any], calls: Iterable[tuple[Any, ...]], extra_context: dict[str, Any]
+    ) -> list[Any]:
+        """Return a future of `fn(*call)` for every call, in order; its number is the `task_index`."""
+        return [
+            self.submit(fn, *call, extra_context={**extra_context, "task_index": index})
+            for index, call in enumerate(calls)
+        ]
 
     def share(self, make: Callable[..., Any], **kwargs: Any) -> Any:
         """Return a future of `make(**kwargs)`: cheap to make, and an argument of many calls."""

@@ -99,13 +99,15 @@ class LocalDaskExecutor(Executor):
         with dask.config.set(self.dask_config):
             workers = dask.config.get("num_workers", None) or system.CPU_COUNT
             self._pool = self._make_pool(workers)
+            interrupted = False
             try:
                 yield self
             except (KeyboardInterrupt, SystemExit):
+                interrupted = True
                 self._interrupt()
                 raise
             finally:
-                self._close()
+                self._close(wait=not interrupted)
 
     def _make_pool(self, workers: int) -> Any:
         if self.scheduler == "threads":
@@ -121,13 +123,13 @@ class LocalDaskExecutor(Executor):
             )
         return None
 
-    def _close(self) -> None:
+    def _close(self, wait: bool) -> None:
         pool, self._pool = self._pool, None
         self._active = None
         if isinstance(pool, ThreadPool):
             pool.terminate()
         elif pool is not None:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=wait, cancel_futures=True)
 
     def _interrupt(self) -> None:
         self.logger.info("Attempting to interrupt and cancel all running tasks...")

@@ -548,7 +548,7 @@ def test_interrupting_processes(lines, gate):
 
 
 def test_interrupting_a_cluster_lets_active_tasks_end_and_drops_pending_ones(lines, journal, monkeypatch):
-    monkeypatch.setattr("prefect.executors.dask._Cancellations._PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("prefect.executors.dask_worker._Cancellations._PAUSE_SECONDS", 0.0)
     stopping.clear()
 
     class Noticed(logging.Handler):
