@@ -15,7 +15,6 @@ from flowstead_cli.errors import CliError
 __all__ = ["is_remote", "local_file", "read_flow_file", "write_flow_file"]
 
 _VERSION = 1
-_TIMEOUT = 30.0
 
 
 def is_remote(location: str) -> bool:
@@ -30,25 +29,16 @@ def local_file(location: str) -> Path:
 
 
 def _content(location: str) -> bytes:
-    if not is_remote(location):
-        try:
-            return local_file(location).read_bytes()
-        except FileNotFoundError:
-            raise CliError(f"Path {location!r} doesn't exist") from None
-        except OSError as error:
-            raise CliError(f"Cannot read {location!r}: {error.strerror}.") from None
-    if urlsplit(location).scheme not in {"http", "https"}:
-        raise CliError(f"Cannot read {location!r}: give a file, or an http:// or https:// URL.")
-    import httpx
+    from prefect.utilities.filesystems import read_bytes_from_path
 
     try:
-        answer = httpx.get(location, timeout=_TIMEOUT, follow_redirects=True)
-        answer.raise_for_status()
-    except httpx.HTTPStatusError as error:
-        raise CliError(f"Cannot read {location!r}: HTTP status {error.response.status_code}.") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise CliError(f"Cannot read {location!r}: {error}.") from None
-    return answer.content
+        return read_bytes_from_path(location)
+    except FileNotFoundError:
+        raise CliError(f"Path {location!r} doesn't exist") from None
+    except OSError as error:
+        raise CliError(f"Cannot read {location!r}: {error.strerror}." if error.strerror else str(error)) from None
+    except (ValueError, ImportError) as error:
+        raise CliError(str(error)) from None
 
 
 def read_flow_file(location: str) -> list[dict[str, Any]]:

@@ -1,10 +1,13 @@
 """`register` and `build`: JSON files, modules, globs, schedules, storages, and `--watch` (§4, §5)."""
 
+import http.server
 import json
 import re
 import signal
 import subprocess
 import sys
+import threading
+from functools import partial
 
 import pytest
 from cli_world import HELLO
@@ -30,6 +33,11 @@ storage = Local({storage})
 a = Flow("{a}", storage=storage)
 b = Flow("{b}", storage=storage)
 """
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        return
 
 
 def hello(name):
@@ -111,7 +119,23 @@ def test_a_flow_of_a_file_that_describes_none_is_an_error(prefect, project):
     assert "Flow could not be deserialized successfully." in done
     assert "= 1 registered, 1 errored =" in done
     refused = prefect("register", "--project", project, "-j", "ftp://nowhere/x.json", code=1)
-    assert "give a file, or an http:// or https:// URL" in refused.stdout
+    assert "its scheme is 'ftp', not file, http, https, s3 or gcs." in refused.stdout
+
+
+def test_a_file_behind_a_url(prefect, project):
+    prefect.write("remote.py", hello("remote"))
+    prefect("build", "-p", "remote.py")
+    handler = partial(_Quiet, directory=prefect.folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = prefect("register", "--project", project, "-j", f"{url}/flows.json").stdout
+        assert "  Registering 'remote'... Done\n" in done
+        missing = prefect("register", "--project", project, "-j", f"{url}/nope.json", code=1).stdout
+        assert "HTTP status 404" in missing
+        server.shutdown()
+    file = (prefect.folder / "flows.json").as_uri()
+    assert "Skipped" in prefect("register", "--project", project, "-j", file).stdout
 
 
 def test_schedules_are_activated_unless_told_otherwise(prefect, project):

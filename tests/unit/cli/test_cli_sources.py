@@ -1,10 +1,12 @@
 """Flows from files and modules."""
 
+import os
+
 import pytest
 
 import prefect
 from flowstead_cli.errors import CliError
-from flowstead_cli.register_watch import module_file
+from flowstead_cli.register_watch import WatchedSources, module_file
 from flowstead_cli.sources import SourceError, expand_paths, flows_of_module, flows_of_script, select_flow
 
 TWO_FLOWS = """
@@ -119,3 +121,25 @@ def test_the_file_of_a_module_is_found_without_importing_it(tmp_path, monkeypatc
         assert module_file(name) == package / "flows.py"
     assert module_file("flowstead_cli.main").name == "main.py"
     assert module_file("there_is_no_such_package.flows") is None
+
+
+def test_what_is_watched_comes_goes_and_changes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("folder/a.py", "a_watched_module.py", "flows.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    watched = WatchedSources(("folder", "f*/*.py"), ("a_watched_module.flow",), ("flows.json",))
+    first = watched.changes()
+    assert set(first) == {("--path", "folder/a.py"), ("--module", "a_watched_module.flow"), ("--json", "flows.json")}
+    os.utime(tmp_path / "flows.json", ns=(1, 1))
+    (tmp_path / "folder" / "a.py").unlink()
+    (tmp_path / "folder" / "b.py").write_text("")
+    second = watched.changes()
+    assert second["--json", "flows.json"] == 1
+    assert set(second) == set(first) - {("--path", "folder/a.py")} | {("--path", "folder/b.py")}
+    (tmp_path / "folder" / "b.py").unlink()
+    (tmp_path / "folder").rmdir()
+    # What is away for a moment is forgotten until it is back.
+    assert ("--path", "folder/b.py") not in watched.changes()
+    with pytest.raises(CliError, match="Path 'folder' doesn't exist"):
+        WatchedSources(("folder",))
