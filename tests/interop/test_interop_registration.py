@@ -50,6 +50,19 @@ def test_our_command_line_skips_what_1_4_1_registered_the_same(interop):
     assert re.search(r"Version: [23]|1 skipped", theirs)
 
 
+def test_files_of_flows_go_both_ways_and_are_unchanged_either_way(interop):
+    def new_cli(*arguments):
+        return interop.cli(*arguments).stdout
+
+    new_cli("create", "project", "by file")
+    for build, register, name in ((interop.old_cli, new_cli, "old"), (new_cli, interop.old_cli, "new")):
+        file = str(interop.folder / f"{name}.json")
+        build("build", "-p", str(FLOWS / "shared.py"), "-n", "saying", "-o", file)
+        assert "= 1 registered =" in register("register", "--project", "by file", "--json", file)
+        for again in (interop.old_cli, new_cli):
+            assert "= 0 registered, 1 skipped =" in again("register", "--project", "by file", "--json", file)
+
+
 def test_a_project_that_is_missing(interop):
     out = interop.old_cli("register", "--project", "no such", "-p", str(FLOWS / "shared.py"), code=1)
     assert "Project 'no such' does not exist" in out
