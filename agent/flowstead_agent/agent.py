@@ -98,6 +98,7 @@ class Agent:
         subscribed = Subscribed()
         helpers = _tasks(
             run_log=self._log.run(),
+            platform=self._launcher.watch(),
             keep_alive=keep_alive(self._api, self._deployments, self._outage, settings.lease_seconds),
         )
         producers = _tasks(

@@ -134,6 +134,8 @@ class AgentApi:
                     flow_id=run.flow_id or "",
                     run_config=run.run_config,
                     storage=run.storage,
+                    flow_name=run.flow_name or "",
+                    core_version=run.core_version,
                 )
                 for run in answer.flow_runs
             ],

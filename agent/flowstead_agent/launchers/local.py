@@ -138,6 +138,10 @@ class LocalLauncher:
         self._logger.debug("Submitted flow run %s to process PID %d", claimed.flow_run_id, process.pid)
         return process
 
+    async def watch(self) -> None:
+        """Return never: a machine that is gone takes its agent with it."""
+        await asyncio.Event().wait()
+
     async def close(self) -> None:
         """End the fork server; processes go on."""
         for follower in self._followers:

@@ -28,6 +28,9 @@ class ClaimedRun:
     flow_id: str
     run_config: Mapping[str, Any] | None = None
     storage: Mapping[str, Any] | None = None
+    flow_name: str = ""
+    core_version: str | None = None
+    """the version of the library that registered the flow"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class Launcher(Protocol):
 
     async def launch(self, claimed: ClaimedRun) -> Launched:
         """Start a run.  Raises `LaunchError`, or `LaunchOutcomeUnknownError`."""
+        ...
+
+    async def watch(self) -> None:
+        """Look after the platform for as long as the agent lives.  Raises `AgentError` if it is gone for good."""
         ...
 
     async def close(self) -> None:
