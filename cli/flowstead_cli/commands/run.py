@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import typer
 
-from flowstead_cli.commands.agent import normalised_level
+from flowstead_cli.agent_options import normalised_level
 from flowstead_cli.created import abort_creation, describe_created, show_created_as_json
 from flowstead_cli.errors import CliError
 from flowstead_cli.lookup import check_lookup_options, check_parameters, find_flow

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from flowstead_cli.agent_options import normalised_level, parse_environment
 from flowstead_cli.commands import diagnostics
-from flowstead_cli.commands.agent import normalised_level, parse_environment
 from flowstead_cli.commands.config import masked
 from flowstead_cli.errors import CliError, explained
 from prefect.exceptions import ClientError, VersionLockMismatchSignal
