@@ -33,13 +33,13 @@ def make(shape: str, number: int) -> Flow:
 
 def main(shape: str, number: int) -> None:
     requests: Counter[str] = Counter()
-    send = transport.HttpExchange.send
+    send = transport.BlockingExchange.send
 
-    async def counted(self, request, headers):
+    def counted(self, request, headers):
         requests[request.operation_name or ""] += 1
-        return await send(self, request, headers)
+        return send(self, request, headers)
 
-    transport.HttpExchange.send = counted
+    transport.BlockingExchange.send = counted
     client = Client()
     client.create_project("bench")
     flow = make(shape, number)

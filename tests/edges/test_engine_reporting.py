@@ -29,13 +29,13 @@ def inc(x, by=1):
 def requests(monkeypatch):
     """Count the requests of this process by the names of their operations."""
     counts = Counter()
-    send = transport.HttpExchange.send
+    send = transport.BlockingExchange.send
 
-    async def counted(self, request, headers):
+    def counted(self, request, headers):
         counts[request.operation_name] += 1
-        return await send(self, request, headers)
+        return send(self, request, headers)
 
-    monkeypatch.setattr(transport.HttpExchange, "send", counted)
+    monkeypatch.setattr(transport.BlockingExchange, "send", counted)
     return counts
 
 

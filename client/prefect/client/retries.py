@@ -1,13 +1,17 @@
-"""When to try again: a pure policy over attempts and times; it sleeps nowhere and sends nothing."""
+"""When to try again: a policy over attempts and times; it sleeps nowhere and sends nothing."""
 
+import logging
+import random
+import time
 from dataclasses import dataclass, replace
 
 from prefect.configuration import Config, config
 from prefect.exceptions import ClientError
 
-__all__ = ["RetryPolicy", "TransientError"]
+__all__ = ["Attempts", "RetryPolicy", "TransientError"]
 
 _LONGEST_DOUBLING = 30
+_logger = logging.getLogger("prefect.client")
 
 
 class TransientError(Exception):
@@ -75,3 +79,24 @@ class RetryPolicy:
             if problem.retry_after is not None:
                 pause = max(pause, problem.retry_after)
         return pause if elapsed + pause <= self.retry_for else None
+
+
+class Attempts:
+    """Counts the attempts of one request, the first of which begins now; `retry` as for `AsyncSession.execute`."""
+
+    def __init__(self, policy: RetryPolicy, *, retry: bool) -> None:
+        self._policy = policy
+        self._retry = retry
+        self._started = time.monotonic()
+        self._count = 0
+
+    def pause_after(self, problem: TransientError) -> float:
+        """Return how many seconds to wait before the next attempt; raises the problem's error if there is none."""
+        elapsed = time.monotonic() - self._started
+        pause = self._policy.pause(problem, self._count, elapsed, random.random())  # noqa: S311 - jitter
+        if pause is None or (problem.sent and not self._retry):
+            raise problem.error from problem.__cause__
+        self._count += 1
+        if problem.rate_limited:
+            _logger.warning("Rate limit encountered (attempt %d); sleeping for %.0fs...", self._count, pause)
+        return pause

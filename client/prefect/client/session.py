@@ -1,218 +1,36 @@
 """Sessions: send generated requests to the API and get typed answers back.
 
-`AsyncSession` is the real thing; `Session` is the same for synchronous callers, from any thread, also after a fork.
-Neither connects before the first request.  Connection errors, HTTP 429 and 5xx and the error code API_ERROR are tried
-again with growing pauses for `retry_for` seconds (60 by default; 0 tries once).  What remains is raised as a
-`prefect.exceptions.ClientError`: `ApiUnreachable`, `AuthorizationError`, `ObjectNotFoundError`, `ApiError`; a refused
-version or claim token raises `VersionLockMismatchSignal`.
+`Session` is for synchronous callers, from any thread, also after a fork and while the interpreter exits; it sends from
+the calling thread.  Live streams come from `AsyncSession` (`prefect.client.async_session`), which says what both raise
+and try again.  Neither connects before the first request.
 """
 
-import asyncio
-import logging
-import random
+import atexit
+import os
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
-from contextlib import aclosing
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.client import bridge
+from prefect.client.async_session import AsyncSession, checked, parsed
 from prefect.client.endpoint import Endpoint, resolve
-from prefect.client.errors import ApiError, MalformedAnswerError, error_from_answer
 from prefect.client.request import Request
-from prefect.client.retries import RetryPolicy, TransientError
-from prefect.exceptions import ClientError
+from prefect.client.retries import Attempts, RetryPolicy, TransientError
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from prefect.client.transport import HttpExchange, PreparedRequest
+    from prefect.client.transport import BlockingExchange
 
 __all__ = ["AsyncSession", "Session"]
 
 R = TypeVar("R")
-_logger = logging.getLogger("prefect.client")
-
-
-def _parsed(request: Request[R], data: Mapping[str, Any] | None) -> R:
-    try:
-        return request.parse(data if data is not None else {})
-    except ClientError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MalformedAnswerError(
-            f"The API's answer to {request.name} is not what this client expects ({type(error).__name__}: {error}); "
-            "do client and server have the same version?"
-        ) from error
-
-
-class AsyncSession:
-    """One API, from one event loop: `async with AsyncSession() as session: await session.execute(ops.hello())`.
-
-    Missing arguments come from the settings `cloud.api`, `cloud.api_key`, `cloud.tenant_id` and
-    `cloud.request_timeout`.  `timeout` is for one attempt, `retry_for` for all of them, both in seconds.
-    Raises `ClientError` for a URL that cannot be one.
-    """
-
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        api_key: str | None = None,
-        tenant_id: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        retry_for: float | None = None,
-    ) -> None:
-        self.endpoint: Endpoint = resolve(url, api_key=api_key, tenant_id=tenant_id, timeout=timeout)
-        self._headers = dict(headers or {})
-        self._policy = RetryPolicy.from_settings().limited_to(retry_for)
-        self._exchange: HttpExchange | None = None
-
-    async def __aenter__(self) -> "Self":
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
-    ) -> None:
-        await self.close()
-
-    def attach_headers(self, headers: Mapping[str, str]) -> None:
-        """Send these headers with every later request."""
-        self._headers.update(headers)
-
-    async def execute(
-        self,
-        request: Request[R],
-        *,
-        headers: Mapping[str, str] | None = None,
-        retry: bool = True,
-        retry_for: float | None = None,
-    ) -> R:
-        """Send a query or mutation and return its typed answer.
-
-        `retry=False` sends it again only if the API cannot have seen it; `retry_for`, in seconds, replaces the
-        session's.
-        """
-        answer = await self.send(
-            request.document, request.variables, name=request.name, headers=headers, retry=retry, retry_for=retry_for
-        )
-        return _parsed(request, answer["data"])
-
-    async def execute_text(
-        self,
-        document: str,
-        variables: Mapping[str, Any] | None = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        retry: bool = True,
-    ) -> dict[str, Any]:
-        """Send GraphQL text and return the answer's `data` as it came."""
-        data = (await self.send(document, variables or {}, headers=headers, retry=retry))["data"]
-        return data if isinstance(data, dict) else {}
-
-    async def send(
-        self,
-        document: str,
-        variables: Mapping[str, Any],
-        *,
-        name: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        retry: bool = True,
-        retry_for: float | None = None,
-        raise_errors: bool = True,
-    ) -> dict[str, Any]:
-        """Send an operation and return `{"data": …}`, with `errors` beside it if `raise_errors` is false."""
-        from prefect.client.transport import PreparedRequest  # noqa: PLC0415 - imports gql, which takes a while
-
-        request = PreparedRequest(document, name, variables)
-        return await self._tried(
-            lambda: self._attempt(request, headers, raise_errors=raise_errors), retry=retry, retry_for=retry_for
-        )
-
-    async def fetch(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, Any] | None = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        retry: bool = True,
-    ) -> dict[str, Any]:
-        """Ask another address than the API's own, with its credentials, and return the JSON object that it answers.
-
-        `params` are those of the query string for GET, else the body.
-        """
-
-        async def attempt() -> dict[str, Any]:
-            exchange = await self._opened()
-            return await exchange.fetch(
-                method, url, params, self.endpoint.headers({**self._headers, **(headers or {})})
-            )
-
-        return await self._tried(attempt, retry=retry, retry_for=None)
-
-    async def _tried(
-        self, attempt_once: Callable[[], Coroutine[Any, Any, R]], *, retry: bool, retry_for: float | None
-    ) -> R:
-        policy = self._policy.limited_to(retry_for)
-        started = time.monotonic()
-        attempt = 0
-        while True:
-            try:
-                return await attempt_once()
-            except TransientError as problem:
-                pause = policy.pause(problem, attempt, time.monotonic() - started, random.random())  # noqa: S311 - jitter
-                if pause is None or (problem.sent and not retry):
-                    raise problem.error from problem.__cause__
-                if problem.rate_limited:
-                    _logger.warning("Rate limit encountered (attempt %d); sleeping for %.0fs...", attempt + 1, pause)
-                attempt += 1
-            await asyncio.sleep(pause)
-
-    async def _opened(self) -> "HttpExchange":
-        if self._exchange is None:
-            from prefect.client.transport import HttpExchange  # noqa: PLC0415 - imports gql, which takes a while
-
-            exchange = HttpExchange(self.endpoint)
-            await exchange.open()
-            self._exchange = exchange
-        return self._exchange
-
-    async def _attempt(
-        self, request: "PreparedRequest", headers: Mapping[str, str] | None, *, raise_errors: bool
-    ) -> dict[str, Any]:
-        exchange = await self._opened()
-        answer = await exchange.send(request, self.endpoint.headers({**self._headers, **(headers or {})}))
-        errors = answer.get("errors")
-        if errors is None or not raise_errors:
-            return answer
-        error = error_from_answer(errors)
-        if isinstance(error, ApiError) and "API_ERROR" in str(errors):
-            raise TransientError(error)
-        raise error
-
-    async def subscribe(
-        self, request: Request[R], *, headers: Mapping[str, str] | None = None
-    ) -> AsyncGenerator[R, None]:
-        """Yield every event of a subscription until the API completes it; one connection, and no second attempt.
-
-        Raises `SubscriptionLost` if the connection breaks and `SubscriptionsUnavailable` if there are no websockets.
-        """
-        from prefect.client.streams import stream  # noqa: PLC0415 - imports gql, which takes a while
-        from prefect.client.transport import PreparedRequest  # noqa: PLC0415 - as above
-
-        prepared = PreparedRequest(request.document, request.name, request.variables)
-        everything = self.endpoint.headers({**self._headers, **(headers or {})})
-        async with aclosing(stream(self.endpoint, prepared, everything)) as events:
-            async for data in events:
-                yield _parsed(request, data)
-
-    async def close(self) -> None:
-        """Close the connections; a later request opens new ones."""
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            await exchange.close()
+_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
+# Connections of a parent process: kept, so that nothing finalises them in its child.
+_abandoned: "list[BlockingExchange]" = []
+_is_exiting = False
 
 
 class Session:
@@ -231,9 +49,13 @@ class Session:
         self.endpoint: Endpoint = resolve(url, api_key=api_key, tenant_id=tenant_id, timeout=timeout)
         self._headers = dict(headers or {})
         self._retry_for = retry_for
-        self._session: AsyncSession | None = None
+        self._policy = RetryPolicy.from_settings().limited_to(retry_for)
+        self._exchange: BlockingExchange | None = None
+        self._owner = 0
+        self._streaming: AsyncSession | None = None
         self._generation = -1
         self._closer: object = None
+        _sessions.add(self)
 
     def __enter__(self) -> "Self":
         return self
@@ -246,8 +68,8 @@ class Session:
     def attach_headers(self, headers: Mapping[str, str]) -> None:
         """Send these headers with every later request."""
         self._headers.update(headers)
-        if self._session is not None:
-            self._session.attach_headers(headers)
+        if self._streaming is not None:
+            self._streaming.attach_headers(headers)
 
     def asynchronous(self) -> AsyncSession:
         """Return a new asynchronous session to the same API; whoever asked for it closes it."""
@@ -262,25 +84,41 @@ class Session:
         session.endpoint = self.endpoint  # it knows where the address comes from
         return session
 
-    def _current(self) -> AsyncSession:
+    def _for_streams(self) -> AsyncSession:
         # A race of two threads makes one session too many, which is closed with the loop: cheaper than a lock.
-        session = self._session
+        session = self._streaming
         if session is None or self._generation != bridge.generation():
             session = self.asynchronous()
             self._generation = bridge.generation()
             self._closer = bridge.on_close(session.close)
-            self._session = session
+            self._streaming = session
         return session
 
-    def _call(self, call: Callable[[AsyncSession], Coroutine[Any, Any, R]]) -> R:
-        if not bridge.closed():
-            return bridge.run(call(self._current()))
+    def _opened(self) -> "BlockingExchange":
+        # As above; and what belongs to a parent process is left alone.
+        exchange = self._exchange
+        if exchange is None or self._owner != os.getpid():
+            from prefect.client.transport import BlockingExchange  # noqa: PLC0415 - imports gql, which takes a while
 
-        async def once() -> R:
-            async with self.asynchronous() as session:
-                return await call(session)
+            if exchange is not None:
+                _abandoned.append(exchange)
+            exchange = BlockingExchange(self.endpoint)
+            self._owner = os.getpid()
+            self._exchange = exchange
+        return exchange
 
-        return bridge.run(once())
+    def _tried(self, attempt_once: "Callable[[BlockingExchange], R]", *, retry: bool, retry_for: float | None) -> R:
+        attempts = Attempts(self._policy.limited_to(retry_for), retry=retry)
+        try:
+            while True:
+                try:
+                    return attempt_once(self._opened())
+                except TransientError as problem:
+                    pause = attempts.pause_after(problem)
+                time.sleep(pause)
+        finally:
+            if _is_exiting:
+                self.close()
 
     def execute(
         self,
@@ -291,7 +129,10 @@ class Session:
         retry_for: float | None = None,
     ) -> R:
         """Send a query or mutation and return its typed answer; as `AsyncSession.execute`."""
-        return self._call(lambda session: session.execute(request, headers=headers, retry=retry, retry_for=retry_for))
+        answer = self.send(
+            request.document, request.variables, name=request.name, headers=headers, retry=retry, retry_for=retry_for
+        )
+        return parsed(request, answer["data"])
 
     def execute_text(
         self,
@@ -302,20 +143,29 @@ class Session:
         retry: bool = True,
     ) -> dict[str, Any]:
         """Send GraphQL text and return the answer's `data` as it came."""
-        return self._call(lambda session: session.execute_text(document, variables, headers=headers, retry=retry))
+        data = self.send(document, variables or {}, headers=headers, retry=retry)["data"]
+        return data if isinstance(data, dict) else {}
 
     def send(
         self,
         document: str,
         variables: Mapping[str, Any],
         *,
+        name: str | None = None,
         headers: Mapping[str, str] | None = None,
         retry: bool = True,
+        retry_for: float | None = None,
         raise_errors: bool = True,
     ) -> dict[str, Any]:
         """Send GraphQL text and return the whole answer; as `AsyncSession.send`."""
-        return self._call(
-            lambda session: session.send(document, variables, headers=headers, retry=retry, raise_errors=raise_errors)
+        from prefect.client.transport import PreparedRequest  # noqa: PLC0415 - imports gql, which takes a while
+
+        request = PreparedRequest(document, name, variables)
+        everything = self.endpoint.headers({**self._headers, **(headers or {})})
+        return self._tried(
+            lambda exchange: checked(exchange.send(request, everything), raise_errors=raise_errors),
+            retry=retry,
+            retry_for=retry_for,
         )
 
     def fetch(
@@ -328,15 +178,31 @@ class Session:
         retry: bool = True,
     ) -> dict[str, Any]:
         """Ask another address than the API's own; as `AsyncSession.fetch`."""
-        return self._call(lambda session: session.fetch(method, url, params, headers=headers, retry=retry))
+        everything = self.endpoint.headers({**self._headers, **(headers or {})})
+        return self._tried(
+            lambda exchange: exchange.fetch(method, url, params, everything), retry=retry, retry_for=None
+        )
 
     def subscribe(self, request: Request[R], *, headers: Mapping[str, str] | None = None) -> Iterator[R]:
         """Yield every event of a subscription until the API completes it; as `AsyncSession.subscribe`."""
-        return bridge.iterate(self._current().subscribe(request, headers=headers))
+        return bridge.iterate(self._for_streams().subscribe(request, headers=headers))
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""
-        session, self._session = self._session, None
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and self._owner == os.getpid():
+            exchange.close()
+        session, self._streaming = self._streaming, None
         self._closer = None
         if session is not None and self._generation == bridge.generation() and not bridge.closed():
             bridge.run(session.close())
+
+
+def _at_exit() -> None:
+    global _is_exiting  # noqa: PLW0603 - the process exits once
+    _is_exiting = True
+    for session in list(_sessions):
+        session.close()
+
+
+atexit.register(_at_exit)

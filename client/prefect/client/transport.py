@@ -1,4 +1,4 @@
-"""One exchange over HTTP: gql's transport, with its failures sorted.
+"""One exchange over HTTP: gql's transports, with its failures sorted.
 
 This module imports gql, graphql and httpx (about 0.2 s), so sessions import it when the first request is sent.  It
 retries nothing.  Failures are `TransientError` if another attempt may help, else a `ClientError` (or
@@ -17,9 +17,11 @@ from prefect.client import lean_httpx  # noqa: F401 - before gql, which imports 
 from gql import GraphQLRequest
 from gql.transport.exceptions import (
     TransportConnectionFailed,
+    TransportError,
     TransportProtocolError,
 )
-from gql.transport.httpx import HTTPXAsyncTransport
+from gql.transport.httpx import HTTPXAsyncTransport, HTTPXTransport
+from graphql import ExecutionResult
 
 from prefect.client.encoding import dumps, loads
 from prefect.client.endpoint import Endpoint
@@ -36,7 +38,7 @@ try:  # gql prefers the successor of httpx where it is installed
 except ModuleNotFoundError:
     import httpx
 
-__all__ = ["HttpExchange", "PreparedRequest", "system_reason"]
+__all__ = ["BlockingExchange", "HttpExchange", "PreparedRequest", "system_reason"]
 
 RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
 _BAD_REQUEST = 400
@@ -90,66 +92,60 @@ def _seconds(text: str | None) -> float | None:
         return None
 
 
-async def _refuse_bad_status(response: httpx.Response) -> None:
+async def _refuse_bad_status_async(response: httpx.Response) -> None:
     if response.status_code >= httpx.codes.MULTIPLE_CHOICES:
         await response.aread()
         raise _HttpStatusError(response)
 
 
-class HttpExchange:
-    """Requests over kept-alive connections to one endpoint; use it from one event loop."""
+def _refuse_bad_status(response: httpx.Response) -> None:
+    if response.status_code >= httpx.codes.MULTIPLE_CHOICES:
+        response.read()
+        raise _HttpStatusError(response)
+
+
+class _Exchange:
+    """What asynchronous and blocking exchanges share: what is sent, and what came of it."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         logger = logging.getLogger("httpx")
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.WARNING)  # it reports every request at INFO, in the middle of a run's log
-        self._transport = HTTPXAsyncTransport(
-            endpoint.url,
-            json_deserialize=loads,
-            timeout=httpx.Timeout(endpoint.timeout),
-            verify=True if endpoint.url.startswith("https:") else _NO_TLS,
-            event_hooks={"response": [_refuse_bad_status]},
-        )
 
-    async def open(self) -> None:
-        """Prepare for requests; connects nothing yet."""
-        await self._transport.connect()  # type: ignore[no-untyped-call]  # gql does not annotate it
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "json_deserialize": loads,
+            "timeout": httpx.Timeout(self._endpoint.timeout),
+            "verify": True if self._endpoint.url.startswith("https:") else _NO_TLS,
+        }
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._transport.close()  # type: ignore[no-untyped-call]  # gql does not annotate it
+    def _arguments(self, request: PreparedRequest, headers: Mapping[str, str]) -> dict[str, Any]:
+        return {"content": dumps(request.payload), "headers": {**headers, "Content-Type": "application/json"}}
 
-    async def send(self, request: PreparedRequest, headers: Mapping[str, str]) -> dict[str, Any]:
-        """Return the answer with the keys `data` and, if there were errors, `errors`."""
-        body = dumps(request.payload)
-        arguments = {"content": body, "headers": {**headers, "Content-Type": "application/json"}}
-        try:
-            result = await self._transport.execute(request, extra_args=arguments)
-        except TransportConnectionFailed as failure:
-            raise self._sorted(failure.__cause__ or failure, request) from failure
-        except TransportProtocolError as failure:
-            raise MalformedAnswerError(
-                f"Malformed response received from API. What answers at {self._endpoint.url} "
-                f"({self._endpoint.setting}) does not speak GraphQL."
-            ) from failure
+    def _answer(self, result: ExecutionResult) -> dict[str, Any]:
         answer: dict[str, Any] = {"data": result.data}
         if result.errors is not None:
             answer["errors"] = result.errors
         return answer
 
-    async def fetch(
-        self, method: str, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]
-    ) -> dict[str, Any]:
-        """Return the JSON object that an address other than the API's own answers with."""
-        client = self._transport.client
-        assert client is not None
+    def _failed(self, failure: TransportError, request: PreparedRequest) -> Exception:
+        if isinstance(failure, TransportConnectionFailed):
+            return self._sorted(failure.__cause__ or failure, request)
+        return MalformedAnswerError(
+            f"Malformed response received from API. What answers at {self._endpoint.url} "
+            f"({self._endpoint.setting}) does not speak GraphQL."
+        )
+
+    @staticmethod
+    def _fetch_arguments(method: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]) -> dict[str, Any]:
         body = {"params": params} if method == "GET" else {"content": dumps(params or {})}
+        return {"headers": {**headers, "Content-Type": "application/json"}, **body}
+
+    @staticmethod
+    def _fetched(url: str, answer: httpx.Response) -> dict[str, Any]:
         try:
-            answer = await client.request(method, url, headers={**headers, "Content-Type": "application/json"}, **body)
             found = loads(answer.content)
-        except (httpx.HTTPError, httpx.InvalidURL, _HttpStatusError) as failure:
-            raise self._sorted(failure, None) from failure
         except ValueError:
             found = None
         if not isinstance(found, dict):
@@ -196,6 +192,81 @@ class HttpExchange:
         return MalformedAnswerError(
             f"What answers at {url} ({setting}) is no Prefect API: it answers with HTTP status {status}{where}."
         )
+
+
+_FAILURES = (TransportConnectionFailed, TransportProtocolError)
+_FETCH_FAILURES = (httpx.HTTPError, httpx.InvalidURL, _HttpStatusError)
+
+
+class HttpExchange(_Exchange):
+    """Requests over kept-alive connections to one endpoint; use it from one event loop."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        hooks = {"response": [_refuse_bad_status_async]}
+        self._transport = HTTPXAsyncTransport(endpoint.url, event_hooks=hooks, **self._settings())
+
+    async def open(self) -> None:
+        """Prepare for requests; connects nothing yet."""
+        await self._transport.connect()  # type: ignore[no-untyped-call]  # gql does not annotate it
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()  # type: ignore[no-untyped-call]  # gql does not annotate it
+
+    async def send(self, request: PreparedRequest, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return the answer with the keys `data` and, if there were errors, `errors`."""
+        try:
+            result = await self._transport.execute(request, extra_args=self._arguments(request, headers))
+        except _FAILURES as failure:
+            raise self._failed(failure, request) from failure
+        return self._answer(result)
+
+    async def fetch(
+        self, method: str, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return the JSON object that an address other than the API's own answers with."""
+        client = self._transport.client
+        assert client is not None
+        try:
+            answer = await client.request(method, url, **self._fetch_arguments(method, params, headers))
+        except _FETCH_FAILURES as failure:
+            raise self._sorted(failure, None) from failure
+        return self._fetched(url, answer)
+
+
+class BlockingExchange(_Exchange):
+    """The same for threads, which may share one."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        hooks = {"response": [_refuse_bad_status]}
+        self._transport = HTTPXTransport(endpoint.url, event_hooks=hooks, **self._settings())
+        self._transport.connect()  # type: ignore[no-untyped-call]  # gql does not annotate it
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()  # type: ignore[no-untyped-call]  # gql does not annotate it
+
+    def send(self, request: PreparedRequest, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return the answer with the keys `data` and, if there were errors, `errors`."""
+        try:
+            result = self._transport.execute(request, extra_args=self._arguments(request, headers))
+        except _FAILURES as failure:
+            raise self._failed(failure, request) from failure
+        return self._answer(result)
+
+    def fetch(
+        self, method: str, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return the JSON object that an address other than the API's own answers with."""
+        client = self._transport.client
+        assert client is not None
+        try:
+            answer = client.request(method, url, **self._fetch_arguments(method, params, headers))
+        except _FETCH_FAILURES as failure:
+            raise self._sorted(failure, None) from failure
+        return self._fetched(url, answer)
 
 
 def system_reason(cause: BaseException) -> str:

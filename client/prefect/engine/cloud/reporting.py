@@ -20,6 +20,7 @@ class ReportingRunner(Runner):
         except Exception as error:
             message = f"Exception raised while calling state handlers: {error!r}"
             self.logger.exception(message)
+            self.logger.error("The state that the handlers were called for is replaced; it was %r", new_state)  # noqa: TRY400 - the traceback is above
             new_state = Failed(message, result=error)
         return self._report(old_state, new_state)
 
