@@ -194,7 +194,11 @@ class CronClock(Clock):
             latest = max(latest, _utc(self.start_date) - timedelta(seconds=1))
         ticks = _croniter()(self.cron, _wall(latest.astimezone(zone)), day_or=self.day_or)
         for _ in range(_MAX_CRON_ITERATIONS):
-            moment = _tick(ticks.get_next(datetime), zone)
+            try:
+                moment = _tick(ticks.get_next(datetime), zone)
+            except ValueError:
+                # Croniter's word for an expression that matches no more days, such as the 30th of February.
+                return
             if moment > latest:
                 latest = moment
                 yield pendulum.instance(moment).in_timezone(zone)

@@ -42,6 +42,10 @@ def test_the_start_may_match_and_the_moment_asked_after_may_not() -> None:
     assert next(clock.events(after=start)).start_time == start.add(days=1)
 
 
+def test_days_that_never_come() -> None:
+    assert CronSchedule("0 0 30 2 *").next(2, after=START) == []
+
+
 def test_nonsense_is_refused() -> None:
     with pytest.raises(ValueError, match="Invalid cron string: every day"):
         CronClock("every day")
