@@ -226,6 +226,32 @@ def test_waiting_has_an_end(child_id):
         wait_for_flow_run.run(run_id, max_duration=timedelta(seconds=0.05))
 
 
+def test_a_waiting_parent_can_be_cancelled(client, child_id, execute):
+    with Flow("waiting") as flow:
+        child = create_flow_run(flow_id=child_id, run_name="waited for")
+        wait_for_flow_run(child)
+    flow_id = flow.register("local", no_url=True, build=False)
+    run_id = client.create_flow_run(flow_id=flow_id)
+
+    def children():
+        return [run for run in runs_of(client, child_id) if run.name == "waited for"]
+
+    def cancel():
+        asyncio.run(eventually(children))
+        client.cancel_flow_run(run_id)
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    with (
+        set_temporary_config({"cloud.check_cancellation_interval": 0.1}),
+        prefect.context(flow_run_id=run_id),
+    ):
+        end = CloudFlowRunner(flow).run(return_tasks=flow.tasks)
+    canceller.join(30)
+    assert isinstance(end, Cancelled)
+    assert client.get_flow_run_state(run_id) == Cancelled()
+
+
 def test_results_of_children(client, execute, child_id):
     @task
     def one_more(number):

@@ -7,7 +7,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 import prefect
-from prefect import Client
+from prefect import Client, Flow, task
 from prefect.client.auth import auth_file, load_auth
 from prefect.engine.state import Pending, Queued, Running, Success
 from prefect.exceptions import ClientError, ObjectNotFoundError
@@ -179,6 +179,26 @@ def test_create_flow_run_sends_only_what_is_given(api, client):
     assert set(sent(api)["input"]) == {"version_group_id", "idempotency_key"}
     client.create_flow_run(version_group_id="v", flow_group_id="g")
     assert set(sent(api)["input"]) == {"flow_group_id", "idempotency_key"}
+
+
+def test_a_creation_whose_answer_got_lost_is_repeated_with_its_key(api, client):
+    """§26.2, §26.3: a repeated request never makes two runs, a repeated registration never two versions."""
+    lost = JSONResponse({}, 502)
+    api.answers = [lost, lost, {"data": {"create_flow_run": {"id": "run"}}}]
+    assert client.create_flow_run(flow_id="f") == "run"
+    assert len(api.requests) == 3
+    assert len({sent(api, number)["input"]["idempotency_key"] for number in range(3)}) == 1
+
+    with Flow("registered") as flow:
+        task(lambda: 1)()
+    project = {"data": {"project": [{"id": "p", "name": "p", "tenant_id": TENANT}]}}
+    made = {"data": {"create_flow_from_compressed_string": {"id": "flow"}}}
+    api.answers = [project, lost, made]
+    options = {"build": False, "no_url": True, "set_schedule_active": False}
+    assert client.register(flow, "p", idempotency_key="k", **options) == "flow"
+    api.answers = [project, lost]
+    with pytest.raises(ClientError, match="HTTP status 502"):
+        client.register(flow, "p", **options)
 
 
 def test_create_flow_run_refuses_what_cannot_work(api, client):

@@ -64,8 +64,9 @@ class FunctionTask(Task, Generic[P, R]):
         self._run_signature = check_run(fn, name)
         self.run = fn  # type: ignore[method-assign]  # each function task has its own
         super().__init__(name=name, **kwargs)
-        # Only what documents the function: its __dict__ could hide attributes of the task.
-        functools.update_wrapper(self, fn, updated=())
+        # Only what documents the function: its __dict__ could hide attributes of the task, and its annotations may be
+        # functions, which would travel with every pickle.
+        functools.update_wrapper(self, fn, assigned=("__doc__", "__name__", "__qualname__", "__module__"), updated=())
 
     @property
     def __signature__(self) -> inspect.Signature:
