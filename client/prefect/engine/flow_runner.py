@@ -5,6 +5,7 @@ what `prefect.context.raise_on_exception` lets through, is raised.
 """
 
 import functools
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,12 @@ class FlowRunner(Runner):
         if context.get("scheduled_start_time") is None:
             context["scheduled_start_time"] = now
         self._set_dates(context, now)
+        is_local = not prefect_context.get("running_with_backend")
         for task, slug in self.flow.slugs.items():
-            task_contexts[task] = {"task_name": task.name, "task_slug": slug, **task_contexts.get(task, {})}
+            own = {"task_name": task.name, "task_slug": slug}
+            if is_local:
+                own |= {"task_id": slug, "task_run_id": str(uuid.uuid4())}
+            task_contexts[task] = own | task_contexts.get(task, {})
         return unwrap_state(state), task_states, context, task_contexts
 
     def _set_dates(self, context: dict[str, Any], now: Any) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from datetime import timedelta
 
 import pendulum
@@ -544,7 +545,8 @@ def test_context_during_a_run():
     f.run()
     assert seen["flow_name"] == seen["flow_id"] == "f"
     assert seen["task_name"] == seen["task_full_name"] == "look"
-    assert seen["task_slug"] == "look-t-1" or seen["task_slug"] == "look-1"
+    assert seen["task_slug"] == seen["task_id"] == "look-t-1"
+    assert uuid.UUID(seen["task_run_id"])
     assert seen["parameters"] == {"p": 1}
     assert seen["task_run_count"] == 1
     assert seen["map_index"] is None
