@@ -83,8 +83,9 @@ def _supervisord_word(word: str) -> str:
 
 def _supervisord_value(value: str) -> str:
     quote = "'" if '"' in value else '"'
-    if quote in value:
-        raise ValueError(f"{value!r} has both kinds of quotes, which a supervisord configuration cannot hold.")
+    # It takes quotes of either kind off both ends.
+    if quote in value or value != value.strip("'\""):
+        raise ValueError(f"{value!r} has quotes in places where a supervisord configuration cannot hold them.")
     return f"{quote}{value}{quote}".replace("%", "%%")
 
 

@@ -167,3 +167,15 @@ def test_files_for_supervisors_hold_the_options_and_no_password_in_the_command(p
     assert f'"PREFECT__CLOUD__API={prefect.url}"\n' in text
     assert "agent local start --name me -l x\n" in text
     assert "--env takes KEY=VALUE" in prefect("agent", "local", "install", "-e", "A", code=2).stderr
+
+
+def test_lines_of_one_moment_are_listed_once_each_over_all_pages(prefect, monkeypatch):
+    flow_id = prefect.register("paging", "paging.py", hello("paging"))
+    run_id = scheduled_run(prefect, flow_id)
+    write = "mutation($logs: [write_run_log_input!]!) { write_run_logs(input: {logs: $logs}) { success } }"
+    line = {"flow_run_id": run_id, "level": "INFO", "timestamp": "2026-01-02T03:04:05+00:00", "name": "prefect"}
+    prefect.graphql(write, logs=[line | {"message": f"line {number}"} for number in range(20)])
+    monkeypatch.setattr("flowstead_cli.commands.logs._PAGE", 3)
+    rows = json.loads(prefect("logs", run_id, "-o", "json").stdout)
+    written = [row["message"] for row in rows if row["message"].startswith("line ")]
+    assert sorted(written) == sorted(f"line {number}" for number in range(20))

@@ -37,7 +37,7 @@ def program(**options):
 
 
 def test_supervisord_gets_every_argument_as_it_was():
-    sections = supervisord(supervisord_configuration(program(environment={"A": "100 %", "B": 'x "y"'})))
+    sections = supervisord(supervisord_configuration(program(environment={"A": "100 %", "B": 'x "y" z'})))
     assert set(sections) == {
         "unix_http_server",
         "supervisord",
@@ -49,7 +49,10 @@ def test_supervisord_gets_every_argument_as_it_was():
     assert sections["supervisorctl"] == {"serverurl": "unix:///tmp/supervisor.sock"}
     assert sections["supervisord"] == {"loglevel": "debug"}
     assert shlex.split(sections["program:prefect-x"]["command"]) == ["/bin/prefect", "agent", *ODD]
-    assert sections["program:prefect-x"]["environment"] == 'A="100 %",B=\'x "y"\''
+    assert sections["program:prefect-x"]["environment"] == 'A="100 %",B=\'x "y" z\''
+    for value in ("'x", 'x"', "a'b\"c"):
+        with pytest.raises(ValueError, match="has quotes in places"):
+            supervisord_configuration(program(environment={"A": value}))
 
 
 def test_systemd_gets_every_argument_as_it_was():
