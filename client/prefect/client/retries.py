@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from prefect.configuration import Config, config
-from prefect.exceptions import ClientError
+from prefect.exceptions import PrefectException
 
 __all__ = ["Attempts", "RetryPolicy", "TransientError"]
 
@@ -21,7 +21,12 @@ class TransientError(Exception):
     """
 
     def __init__(
-        self, error: ClientError, *, sent: bool = True, rate_limited: bool = False, retry_after: float | None = None
+        self,
+        error: PrefectException,
+        *,
+        sent: bool = True,
+        rate_limited: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(str(error))
         self.error = error

@@ -44,7 +44,8 @@ class GitLab(HostedScript):
             f"{address}/api/v4/projects/{quote(self.repo, safe='')}/repository/files/{quote(path, safe='')}/raw",
             f"the file {path!r} of {self.repo!r} at {ref!r}",
             params={"ref": ref},
-            headers={"PRIVATE-TOKEN": token} if token else {},
+            # Unlike GitLab's own header, this one does not follow a redirect to another host.
+            headers={"Authorization": f"Bearer {token}"} if token else {},
         )
         return script.content.decode(), script.headers.get("X-Gitlab-Commit-Id")
 

@@ -5,9 +5,11 @@ No git is needed where flows run.  A host that cannot be reached, refuses, or ha
 """
 
 import os
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from prefect.client.retries import Attempts, RetryPolicy, TransientError
 from prefect.exceptions import FlowStorageError
 from prefect.storage.base import Storage
 from prefect.utilities.context import context
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["HostApi", "HostedScript", "conventional_secret"]
 
 _TIMEOUT_S = 30.0
+_RETRY_FOR_S = 10.0
+_OVERLOADED = frozenset({429, 502, 503, 504})
 _REFUSED = {401: "the credentials are not accepted", 403: "the credentials do not allow it"}
 
 
@@ -54,22 +58,37 @@ class HostApi:
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
     ) -> Any:
-        """Return the answer of the API; `what` is what is asked for.  Raises `FlowStorageError` if it is not given."""
+        """Return the answer of the API; `what` is what is asked for.  Raises `FlowStorageError` if it is not given.
+
+        A host that is unreachable or overloaded is asked again for some seconds.
+        """
+        attempts = Attempts(RetryPolicy(retry_for=_RETRY_FOR_S, strict=True), retry=True)
+        while True:
+            try:
+                return self._ask_once(url, what, {"params": params, "headers": headers, "auth": auth})
+            except TransientError as problem:
+                time.sleep(attempts.pause_after(problem))
+
+    def _ask_once(self, url: str, what: str, options: Mapping[str, Any]) -> Any:
         from prefect.client.lean_httpx import httpx  # noqa: PLC0415 - most flows are stored elsewhere
 
         if self._client is None:
             self._client = httpx.Client(timeout=_TIMEOUT_S, follow_redirects=True)
         try:
-            answer = self._client.get(url, params=params, headers=headers, auth=auth)
+            answer = self._client.get(url, **options)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise FlowStorageError(f"{self._name} could not be reached at {url}: {error or repr(error)}") from error
+            failure = FlowStorageError(f"{self._name} could not be reached at {url}: {error or repr(error)}")
+            raise (TransientError(failure) if isinstance(error, httpx.TransportError) else failure) from error
         if answer.is_success:
             return answer
         if answer.status_code == httpx.codes.NOT_FOUND:
             reason = "there is no such thing, or the credentials do not allow to see it"
         else:
             reason = _REFUSED.get(answer.status_code, answer.text[:200] or answer.reason_phrase)
-        raise FlowStorageError(f"{self._name} did not give {what} ({answer.status_code} from {url}): {reason}.")
+        failure = FlowStorageError(f"{self._name} did not give {what} ({answer.status_code} from {url}): {reason}.")
+        if answer.status_code in _OVERLOADED:
+            raise TransientError(failure)
+        raise failure
 
 
 class HostedScript(Storage):

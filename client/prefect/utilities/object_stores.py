@@ -5,7 +5,6 @@ secrets with the names that 1.x gave them, or else from where the store's own li
 raised as its library raises it: `FileNotFoundError` for what is not there, `PermissionError` and others.
 """
 
-import importlib
 import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -28,15 +27,15 @@ class ObjectStore:
     Connects at first use.  Pickles and copies carry what was given to the constructor, never a connection or a secret.
     """
 
-    protocol: ClassVar[str] = "memory"
+    protocol: ClassVar[str]
 
     def __init__(self, bucket: str) -> None:
         self.bucket = bucket
         self._filesystem: Any = None
 
     def connect(self) -> Any:
-        """Return the `fsspec` filesystem of the store."""
-        return importlib.import_module("fsspec").filesystem(self.protocol)
+        """Return the `fsspec` filesystem of the store; a kind says how."""
+        raise NotImplementedError
 
     @property
     def filesystem(self) -> Any:

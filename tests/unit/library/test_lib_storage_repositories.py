@@ -189,7 +189,7 @@ def hosted(files):
     return http_stub(answer)
 
 
-def test_github():
+def test_github(monkeypatch):
     files = {
         "/repos/o/n/commits/HEAD": b"c0ffee",
         "/repos/o/n/commits/feature/x": b"beef",
@@ -203,8 +203,32 @@ def test_github():
         with pytest.raises(FlowStorageError, match=r"did not give the revision 'nope' of 'o/n' \(404 .*no such thing"):
             load(GitHub("o/n", "flows/my flow.py", "nope", base_url=server.url))
         url = server.url
+    monkeypatch.setattr("prefect.storage.hosted._RETRY_FOR_S", 0.0)
     with pytest.raises(FlowStorageError, match=r"^GitHub could not be reached at http://127.0.0.1"):
         load(GitHub("o/n", "x.py", base_url=url))
+
+
+def test_hosts_that_are_overloaded_are_asked_again():
+    answers = iter([503, 429, 502])
+
+    def busy(request):
+        status = next(answers, 200)
+        return status, {}, b"busy" if status != 200 else b"c0ffee"
+
+    with hosted({"/repos/o/n/commits/HEAD": busy, "/repos/o/n/contents/f.py": PLAIN}) as server:
+        assert load(GitHub("o/n", "f.py", base_url=server.url)) == "here"
+        assert len(server.requests) == 5
+
+
+def test_tokens_do_not_follow_to_another_host():
+    with hosted({"/elsewhere": PLAIN}) as other:
+        # The same machine by another name is another host.
+        target = other.url.replace("127.0.0.1", "localhost") + "/elsewhere"
+        moved = {"/api/v4/projects/g/n/repository/files/f.py/raw": lambda request: (302, {"Location": target}, b"")}
+        with hosted(moved) as server, prefect.context(secrets={"GITLAB_ACCESS_TOKEN": "t"}):
+            assert load(GitLab("g/n", server.url, "f.py")) == "here"
+        assert server.requests[0].headers["authorization"] == "Bearer t"
+        assert "authorization" not in other.requests[0].headers
 
 
 def test_github_tokens_of_the_environment(monkeypatch):
@@ -224,7 +248,7 @@ def test_gitlab():
         first, second = server.requests
     assert first.raw_path == "/api/v4/projects/group%2Fsub%2Fname/repository/files/flows%2Ff.py/raw?ref=master"
     assert second.query == {"ref": "dev"}
-    assert first.headers["private-token"] == "t"
+    assert first.headers["authorization"] == "Bearer t"
     with pytest.raises(ValueError, match=r"^A `path` must be provided"):
         load(GitLab("x/y"))
 
