@@ -105,7 +105,7 @@ query flow_run_logs($flow_run_id: uuid!, $after: timestamptz, $until: timestampt
     name
     logs(
       where: { timestamp: { _gt: $after, _lte: $until } }
-      order_by: [{ timestamp: asc }]
+      order_by: [{ timestamp: asc }, { id: asc }]
       limit: $limit
       offset: $offset
     ) {
