@@ -15,6 +15,7 @@ from prefect.engine.execute import execute_flow_run
 from prefect.engine.results import LocalResult
 from prefect.engine.state import Cancelled, Retrying
 from prefect.storage import Local
+from prefect.utilities.configuration import set_temporary_config
 
 
 @task
@@ -255,3 +256,23 @@ def test_execute_without_a_run(api, capsys):
     out = capsys.readouterr().out
     assert "Not currently executing a flow within a Cloud context." in out
     assert f"Flow run {unknown} not found" in out
+
+
+def test_a_flow_that_a_task_runs_is_part_of_that_task(create, run):
+    """Its runner is a local one, and its lines are in the log of the task."""
+
+    @task
+    def outer():
+        with Flow("inner") as inner:
+            one, two = (task(lambda: prefect.context.task_run_id, name=name)() for name in "ab")
+        state = inner.run()
+        return [state.result[one].result, state.result[two].result, prefect.context.task_run_id]
+
+    with Flow("outer") as flow:
+        ran = outer()
+    with set_temporary_config({"engine.flow_runner.default_class": "prefect.engine.cloud.CloudFlowRunner"}):
+        end, answer = run(flow, create(flow))
+    assert len(set(end.result[ran].result)) == 3
+    assert "Beginning Flow run for 'inner'" in answer.lines
+    assert "Task 'a': Finished task run for task with final state: 'Success'" in answer.lines
+    assert answer.lines[-1] == "Flow run SUCCESS: all reference tasks succeeded"

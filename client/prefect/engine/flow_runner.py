@@ -88,13 +88,14 @@ class FlowRunner(Runner):
         if context.get("scheduled_start_time") is None:
             context["scheduled_start_time"] = now
         self._set_dates(context, now)
-        is_local = not prefect_context.get("running_with_backend")
         for task, slug in self.flow.slugs.items():
-            own = {"task_name": task.name, "task_slug": slug}
-            if is_local:
-                own |= {"task_id": slug, "task_run_id": str(uuid.uuid4())}
+            own = {"task_name": task.name, "task_slug": slug, **self._ids(slug)}
             task_contexts[task] = own | task_contexts.get(task, {})
         return unwrap_state(state), task_states, context, task_contexts
+
+    def _ids(self, slug: str) -> dict[str, str]:
+        """Return the ids of a task and its run in this pass, as far as nobody else gives them."""
+        return {"task_id": slug, "task_run_id": str(uuid.uuid4())}
 
     def _set_dates(self, context: dict[str, Any], now: Any) -> None:
         date = context.get("date")

@@ -35,7 +35,7 @@ def run_flow(
             "states of some tasks only, use a FlowRunner."
         )
     values = _parameters(flow, dict(parameters or {}), kwargs)
-    runner_class = runner_cls if runner_cls is not None else get_default_flow_runner_class()
+    runner_class = runner_cls if runner_cls is not None else _runner_class()
     if run_on_schedule is None:
         run_on_schedule = config.flows.run_on_schedule
     if "caches" not in prefect_context:
@@ -48,6 +48,15 @@ def run_flow(
             overridden = {**values, **(event.parameter_defaults or {})}
             state = _run_once(flow, runner_class, overridden, event.start_time, dict(kwargs))
     return state
+
+
+def _runner_class() -> Any:
+    if prefect_context.get("running_with_backend"):
+        # A flow that a task runs is no run of the API, whatever the process that executes one is told to use.
+        from prefect.engine.flow_runner import FlowRunner  # noqa: PLC0415 - the configured one may be another
+
+        return FlowRunner
+    return get_default_flow_runner_class()
 
 
 def _parameters(flow: "Flow", parameters: dict[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -84,6 +93,10 @@ def _run_once(flow: "Flow", runner_class: Any, parameters: dict[str, Any], start
     context["flow_run_name"] = kwargs.pop("flow_run_name", None) or str(uuid.uuid4())
     context.setdefault("scheduled_start_time", start)
     context["flow_id"] = flow.name
+    if prefect_context.get("running_with_backend"):
+        # Lines of a flow that a task runs go into the log of that task.
+        owner = (prefect_context.get("flow_run_id"), prefect_context.get("task_run_id"))
+        context["log_owner"] = prefect_context.get("log_owner") or owner
     state: State | None = kwargs.pop("state", None)
     states: dict[Task, State] = dict(kwargs.pop("task_states", None) or {})
     if state is None:

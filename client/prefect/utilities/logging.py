@@ -70,10 +70,11 @@ class CloudHandler(logging.Handler):
             if not settings.cloud.send_flow_run_logs:
                 return
             cloud = settings.cloud
+            flow_run_id, task_run_id = values.get("log_owner") or (values.get("flow_run_id"), values.get("task_run_id"))
             LOG_MANAGER.enqueue(
                 {
-                    "flow_run_id": values.get("flow_run_id"),
-                    "task_run_id": values.get("task_run_id"),
+                    "flow_run_id": flow_run_id,
+                    "task_run_id": task_run_id,
                     "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
                     "name": record.name,
                     "level": record.levelname,
