@@ -14,7 +14,7 @@ from prefect.core.edge import Edge
 from prefect.engine import mapping
 from prefect.engine.result import Result
 from prefect.engine.results.constant_result import ConstantResult
-from prefect.engine.state import Mapped, Pending, State, Success
+from prefect.engine.state import Failed, Mapped, Pending, State, Success
 from prefect.tasks.core.constants import Constant
 from prefect.utilities.context import context as prefect_context
 
@@ -219,7 +219,7 @@ class FlowPass:
         if isinstance(state, Mapped):
             previous = list(state.map_states)
             state = mapping.without_children(state)
-        parent = self.executor.wait(self._submit_run(task, state, dict(upstream), reduced, is_mapped_parent=True))
+        parent = self._wait_for(self._submit_run(task, state, dict(upstream), reduced, is_mapped_parent=True))
         self.states[task] = parent
         if not isinstance(parent, Mapped):
             return
@@ -261,7 +261,7 @@ class FlowPass:
                     upstream[edge] = Mapped(upstream[edge].message, n_map_states=len(children))
                 elements[edge] = children.__getitem__
             else:
-                upstream[edge] = self.runner.load_for_mapping(before, self.executor.wait(upstream[edge]))
+                upstream[edge] = self.runner.load_for_mapping(before, self._wait_for(upstream[edge]))
                 elements[edge] = mapping.element_of(upstream[edge])
         return elements
 
@@ -269,12 +269,29 @@ class FlowPass:
         """Return the states of the tasks, those of mapped ones with their children, when all of them are there."""
         futures = {task: self.states.get(task, Pending("Task not evaluated by FlowRunner.")) for task in tasks}
         children = {task: self.children[task] for task in tasks if task in self.children}
-        # One wait for all of it: an executor that begins now does not finish level by level.
-        states, ends = self.executor.wait([futures, children])
+        try:
+            # One wait for all of it: an executor that begins now does not finish level by level.
+            states, ends = self.executor.wait([futures, children])
+        except Exception:
+            # One task that its executor lost does not make the others unknown.
+            states = {task: self._wait_for(future) for task, future in futures.items()}
+            ends = {task: [self._wait_for(child) for child in of_task] for task, of_task in children.items()}
         return {
             task: mapping.attach_children(state, ends[task]) if task in ends else state
             for task, state in states.items()
         }
+
+    def _wait_for(self, future: Any) -> State:
+        """Return the state that a task ends in; Failed if its executor could not run it."""
+        try:
+            end: State = self.executor.wait(future)
+        except Exception as error:
+            if prefect_context.get("raise_on_exception"):
+                raise
+            message = f"The executor could not run this task: {error!r}"
+            self.runner.logger.error(message)  # noqa: TRY400 - the traceback is that of the wait
+            return Failed(message, result=error)
+        return end
 
 
 def _runs_again(task: "Task") -> bool:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from prefect.configuration import config
 from prefect.executors.base import Executor
 from prefect.executors.dask_worker import run_on_worker
-from prefect.executors.deferred import Call, Raised, put_in, take_out
+from prefect.executors.deferred import Call, Raised, Unsendable, put_in, sendable, take_out
 from prefect.executors.waiting import call_interruptibly
 from prefect.utilities.extras import import_extra
 from prefect.utilities.importtools import import_object
@@ -31,7 +31,7 @@ _BATCH = 100
 
 class _Prepared(NamedTuple):
     key: str
-    call: Call
+    call: Call | Unsendable
     futures: list[Any]
 
 
@@ -195,7 +195,7 @@ class DaskExecutor(Executor):
     ) -> Any:
         """Return a `distributed.Future` of `fn(*args, **kwargs)`.
 
-        Raises `ValueError` before the start, and `UnpicklableError` for what cannot be sent to a worker.
+        Raises `ValueError` before the start.  What cannot be sent to a worker fails there, with `UnpicklableError`.
         """
         return self._submit([self._prepare(fn, args, kwargs, extra_context or {})], extra_context or {})[0]
 
@@ -219,9 +219,7 @@ class DaskExecutor(Executor):
         name = known.get("task_name") or getattr(fn, "__name__", type(fn).__name__)
         index = known.get("task_index")
         arguments, futures = take_out((args, kwargs), _is_future)
-        call = Call(name, fn, arguments)
-        # Fails here, where it is known whose it is, rather than somewhere inside dask.
-        call.pickled()
+        call = sendable(Call(name, fn, arguments))
         key = "-".join([name, *([] if index is None else [str(index)]), uuid.uuid4().hex])
         return _Prepared(key, call, futures)
 

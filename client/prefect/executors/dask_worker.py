@@ -7,12 +7,12 @@ import threading
 import time
 from typing import Any
 
-from prefect.executors.deferred import Call, Raised
+from prefect.executors.deferred import Call, Raised, Unsendable
 
 __all__ = ["run_on_worker"]
 
 
-def run_on_worker(call: Call, values: list[Any], event_name: str | None = None) -> Any:
+def run_on_worker(call: Call | Unsendable, values: list[Any], event_name: str | None = None) -> Any:
     """Make a call on a worker, unless the run was cancelled; what would end the worker comes back as a value."""
     for value in values:
         if isinstance(value, Raised):

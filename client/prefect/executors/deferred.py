@@ -10,7 +10,7 @@ import cloudpickle  # type: ignore[import-untyped]  # it has no type hints
 
 from prefect.exceptions import UnpicklableError
 
-__all__ = ["Call", "Raised", "put_in", "take_out"]
+__all__ = ["Call", "Raised", "Unsendable", "put_in", "sendable", "take_out"]
 
 
 class _Place:
@@ -97,13 +97,39 @@ class Call:
         return f"<{type(self).__name__}: {self.name}>"
 
 
+class Unsendable:
+    """Goes in the place of a call that cannot be pickled, and raises that where the call would have been made."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __call__(self, values: list[Any]) -> Any:
+        """Raise `UnpicklableError`."""
+        raise UnpicklableError(self.reason)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Unsendable, (self.reason,))
+
+
+def sendable(call: "Call | Unsendable") -> "Call | Unsendable":
+    """Return the call if it can be pickled, else what stands for it."""
+    if isinstance(call, Call):
+        try:
+            call.pickled()
+        except UnpicklableError as error:
+            return Unsendable(str(error))
+    return call
+
+
 def _load(name: str, data: bytes) -> Call:
     function, arguments = cloudpickle.loads(data)
     return Call(name, function, arguments)
 
 
 class Raised:
-    """What steers a process (`KeyboardInterrupt`, `SystemExit`) and was raised in a call, as a value."""
+    """What was raised in a call, as a value: calls that take it return it."""
 
     __slots__ = ("error",)
 

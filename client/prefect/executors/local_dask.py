@@ -15,7 +15,7 @@ from multiprocessing.pool import ThreadPool
 from typing import Any
 
 from prefect.executors.base import Executor
-from prefect.executors.deferred import Call, Raised, put_in, take_out
+from prefect.executors.deferred import Call, Raised, Unsendable, put_in, sendable, take_out
 from prefect.executors.waiting import call_interruptibly
 from prefect.utilities.extras import import_extra
 
@@ -173,8 +173,9 @@ class LocalDaskExecutor(Executor):
         return put_in(structure, values) if found else structure
 
     def _run(self, nodes: list[_Node]) -> None:
+        """Give the nodes, and whatever else is held and needed by them, a value; an error is one."""
         graph: dict[str, Any] = {}
-        kept: dict[str, _Node] = {}
+        running: dict[str, _Node] = {}
         pending = list(nodes)
         while pending:
             node = pending.pop()
@@ -185,23 +186,33 @@ class LocalDaskExecutor(Executor):
             assert node.call is not None
             graph[node.key] = (_Step(node.call, known, self._active), [need.key for need in needed])
             if node.future is not None and node.future() is not None:
-                kept[node.key] = node
+                running[node.key] = node
             pending.extend(needed)
-        for node, value in zip(kept.values(), self._get(graph, list(kept)), strict=True):
-            node.finish(value)
 
-    def _get(self, graph: dict[str, Any], keys: list[str]) -> Any:
+        def keep(key: str, value: Any, *_: Any) -> None:
+            if key in running:
+                running.pop(key).finish(value)
+
+        try:
+            self._get(graph, list(running), keep)
+        except Exception as error:
+            # The pool is broken. Whatever was on its way may have run: it does not run again.
+            for node in running.values():
+                node.finish(Raised(error))
+
+    def _get(self, graph: dict[str, Any], keys: list[str], keep: Callable[..., None]) -> None:
         name = type(self).__name__
-        options: dict[str, Any] = {"callbacks": [(None, _as_submitted, None, None, None)]}
+        options: dict[str, Any] = {"callbacks": [(None, _as_submitted, None, keep, None)]}
         if self.scheduler == "sync":
-            return import_extra("dask.local", "dask", name).get_sync(graph, keys, **options)
+            import_extra("dask.local", "dask", name).get_sync(graph, keys, **options)
+            return
         if self.scheduler == "threads":
             get = import_extra("dask.threaded", "dask", name).get
         else:
             get = import_extra("dask.multiprocessing", "dask", name).get
             # Tasks are long: none shall wait in a batch while another process has nothing to do.
             options.update(optimize_graph=False, chunksize=self.dask_config.get("chunksize", 1))
-        return call_interruptibly(get, graph, keys, pool=self._pool, **options)
+        call_interruptibly(get, graph, keys, pool=self._pool, **options)
 
 
 def _as_submitted(_graph: Any, state: dict[str, Any]) -> None:
@@ -218,13 +229,13 @@ class _Step:
 
     __slots__ = ("active", "call", "known")
 
-    def __init__(self, call: Call, known: dict[int, Any], active: "_ActiveThreads | None") -> None:
+    def __init__(self, call: Call | Unsendable, known: dict[int, Any], active: "_ActiveThreads | None") -> None:
         self.call = call
         self.known = known
         self.active = active
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_Step, (self.call, self.known, None))
+        return (_Step, (sendable(self.call), self.known, None))
 
     def __call__(self, values: list[Any]) -> Any:
         if self.known:
@@ -237,7 +248,8 @@ class _Step:
         try:
             with self.active.entered() if self.active is not None else contextlib.nullcontext():
                 return self.call(values)
-        except (KeyboardInterrupt, SystemExit) as error:
+        except BaseException as error:
+            # As a value, so that dask does not drop what others are in the middle of.
             return Raised(error)
 
 

@@ -479,14 +479,36 @@ def test_an_unpicklable_result_is_named_and_does_not_take_the_state_along(execut
 
 
 @pytest.mark.parametrize("executor", ["dask", "processes"], indirect=True)
-def test_inputs_that_cannot_travel_are_named(executor):
+def test_inputs_that_cannot_travel_fail_their_task_only(executor):
     lock = threading.Lock()
     with Flow("f", executor=executor) as f:
-        task(lambda: lock, name="locked")()
-    state = f.run()
-    assert state.is_failed()
-    assert "cannot be sent to another process" in state.message
-    assert "locked" in state.message
+        locked = task(lambda: lock, name="locked")()
+        child = task(lambda x: (x, lock), name="child").map([1])
+        fine = ident(5)
+    s = f.run()
+    assert s.is_failed()
+    assert s.result[fine].result == 5
+    for state in (s.result[locked], s.result[child]):
+        assert state.is_failed()
+        assert "The executor could not run this task: UnpicklableError" in state.message
+        assert "cannot be sent to another process" in state.message
+    assert isinstance(s.result[locked].result, UnpicklableError)
+
+
+def test_a_process_that_dies_does_not_take_along_what_was_done():
+    @task
+    def die():
+        os._exit(1)
+
+    with Flow("f", executor=LocalDaskExecutor("processes", num_workers=1)) as f:
+        fine = ident(5)
+        dead = die(upstream_tasks=[fine])
+        after = ident(dead)
+    s = f.run()
+    assert s.is_failed()
+    assert s.result[fine].result == 5
+    for lost in (dead, after):
+        assert s.result[lost].message.startswith("The executor could not run this task: BrokenProcessPool")
 
 
 def test_unpicklable_results_are_fine_in_threads():
