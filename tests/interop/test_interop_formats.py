@@ -1,14 +1,16 @@
-"""Storages, run configs, schedules and results as JSON: 1.4.1 reads what Flowstead writes, and the other way round.
+"""What is written as JSON: 1.4.1 reads what Flowstead writes, and the other way round.
 
-wire-protocol §6.2, §6.4 to §6.6; library-api §28.3, §28.4.  The times that a schedule gives are compared, too.
+wire-protocol §6.1, §6.2, §6.4 to §6.6; library-api §28.  The times that a schedule gives are compared, too.
 """
 
 import json
+import runpy
 from datetime import timedelta
 
 import pendulum
 import pytest
 from dateutil import rrule
+from interop_world import FLOWS
 
 from prefect import run_configs, storage
 from prefect.engine import results
@@ -51,6 +53,7 @@ def old(library):
     library.run(
         "import json, prefect, pendulum\n"
         "from prefect import storage, run_configs\n"
+        "from prefect.serialization.flow import FlowSchema\n"
         "from prefect.serialization.storage import StorageSchema\n"
         "from prefect.serialization.run_config import RunConfigSchema\n"
         "from prefect.serialization.schedule import ScheduleSchema\n"
@@ -140,6 +143,32 @@ def test_schedules_give_the_same_times_in_both(old, number):
     theirs = old.get(f"through(ScheduleSchema, {text!r})")
     again = schedule_from_dict(theirs)
     assert [moment.in_timezone("UTC").isoformat() for moment in again.next(12, after=after)] == ours
+
+
+def without_annotations(data):
+    """Return a flow without what the library's own tasks say of their arguments, which is for people only."""
+    for item in data["tasks"]:
+        if item["type"].startswith("prefect.tasks."):
+            item["outputs"] = None
+            for argument in item["inputs"].values():
+                argument["type"] = None
+    if data["schedule"] is not None:
+        data["schedule"].pop("type", None)
+    return without_version(data)
+
+
+def test_flows_are_written_alike(old):
+    """§28.1: slugs, edges, tags, triggers, automatic tasks."""
+    path = str(FLOWS / "serialized.py")
+    old.run(f"import runpy\nserialized = runpy.run_path({path!r}, run_name='flows')['serialized']")
+    ours = json.loads(json.dumps(runpy.run_path(path, run_name="flows")["serialized"]()))
+    theirs = old.get("serialized()")
+    for mine, other in zip(ours, theirs, strict=True):
+        assert without_annotations(mine) == without_annotations(other)
+        again = without_version(old.get(f"through(FlowSchema, {json.dumps(mine)!r})"))
+        for name in ("name", "edges", "reference_tasks", "run_config", "storage", "schedule"):
+            assert again[name] == without_version(mine)[name]
+        assert [item["slug"] for item in again["tasks"]] == [item["slug"] for item in mine["tasks"]]
 
 
 def test_results_are_read_by_both(old):

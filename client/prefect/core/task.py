@@ -349,7 +349,7 @@ class Task(OperatorMixin, Stand):
             name: {
                 "type": Any if parameter.annotation is empty else parameter.annotation,
                 "default": None if parameter.default is empty else parameter.default,
-                "required": parameter.default is empty and parameter.kind is not inspect.Parameter.VAR_KEYWORD,
+                "required": parameter.default is empty,
             }
             for name, parameter in self._signature.parameters.items()
         }
