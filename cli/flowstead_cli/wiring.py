@@ -9,6 +9,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, TypeVar
 
 import typer
@@ -50,6 +51,12 @@ class Entry:
 class PlainCommand(TyperCommand):
     """A command whose help names values as people do: `TEXT`, `N`, `PATH`, and arguments in capitals."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; text that needs no conversion costs no converter."""
+        for parameter in self.get_params(ctx):
+            _take_text_as_it_is(parameter)
+        return super().parse_args(ctx, args)
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""
         return [_REQUIRED.sub(lambda name: name[1].upper(), piece) for piece in super().collect_usage_pieces(ctx)]
@@ -72,6 +79,38 @@ class PlainCommand(TyperCommand):
                     formatter.write_dl(rows)
 
 
+def _take_text_as_it_is(parameter: Any) -> None:
+    """Let values through that have their type already.
+
+    Typer converts every value by pydantic, also those that were not given: importing that takes longer than most
+    commands do.  Versions of typer that describe their parameters otherwise convert as they always do.
+    """
+    annotation = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    if annotation is None or "process_value" in vars(parameter):
+        return
+    convert = parameter.process_value
+
+    def process_value(ctx: Any, value: Any) -> Any:
+        if parameter.callback is not None:
+            return convert(ctx, False if value is None and annotation is bool else value)
+        if value is None:
+            absent = () if parameter.multiple or parameter.nargs == -1 else None
+            return convert(ctx, value) if parameter.required else absent
+        if _is_of(annotation, value) or (value is parameter.default and not isinstance(value, str)):
+            return value
+        if isinstance(annotation, type) and issubclass(annotation, Enum) and value in set(annotation):
+            return annotation(value)
+        return convert(ctx, value)
+
+    parameter.process_value = process_value
+
+
+def _is_of(annotation: Any, value: Any) -> bool:
+    if annotation is str:
+        return isinstance(value, str)
+    return annotation == list[str] and isinstance(value, (list, tuple)) and bool(value)
+
+
 class CommandApp(typer.Typer):
     """An app whose commands are plain ones."""
 
@@ -88,6 +127,8 @@ class HelpGroup(TyperGroup):
         if not args and not ctx.resilient_parsing:
             typer.echo(ctx.get_help())
             ctx.exit()
+        for parameter in self.get_params(ctx):
+            _take_text_as_it_is(parameter)
         return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -19,6 +19,7 @@ import logs
 import queries
 import shapes
 import startup
+import watching
 from report import Row, show
 from stack import Stack, running_stack
 
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[Stack], Awaitable[list[Row]]]] = {
     "queries": queries.measure,
     "shapes": shapes.measure,
     "latency": latency.measure,
+    "watching": watching.measure,
     "logs": logs.measure,
     "claims": claims.measure,
     "backend": backend.measure,

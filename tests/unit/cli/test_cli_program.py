@@ -173,6 +173,29 @@ def test_help_imports_neither_the_library_nor_rich(arguments):
     assert done.stderr == "[]\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["run", "--id", "x", "--label", "a", "--json", "--quiet"], 1), (["logs", "--name"], 2)]
+)
+def test_options_of_text_are_parsed_without_a_converter(arguments, code):
+    program = (
+        "import sys\n"
+        "from flowstead_cli.main import run\n"
+        f"assert run({arguments!r}) == {code}\n"
+        "assert 'pydantic' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_values_that_need_a_converter_get_one(prefect):
+    done = prefect("get", "flows", "--limit", "0")
+    assert done.returncode == 2
+    assert "--limit" in done.stderr
+    done = prefect("get", "flows", "--output", "xml")
+    assert done.returncode == 2
+    assert "xml" in done.stderr
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_every_command_loads(entry):
     assert build().load(entry.name).name == entry.name
