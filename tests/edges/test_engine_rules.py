@@ -16,7 +16,7 @@ from prefect.client import transport
 from prefect.engine import cache_validators
 from prefect.engine.cloud import CloudFlowRunner
 from prefect.engine.results import LocalResult
-from prefect.engine.state import Failed, Running, Success
+from prefect.engine.state import Failed, Retrying, Running, Success
 from prefect.utilities.configuration import set_temporary_config
 from prefect.utilities.logging import LOG_MANAGER
 
@@ -279,6 +279,26 @@ def test_a_result_that_cannot_be_written_fails_its_task_alone(create, run, tmp_p
     assert answer.history("one-1") == ["Pending", "Running", "Failed"]
     assert "No space left on device" in answer.tasks["one-1", -1].state_message
     assert answer.tasks["inc-2", -1].state == "TriggerFailed" or answer.tasks["inc-1", -1].state == "TriggerFailed"
+
+
+def test_a_value_that_is_lost_fails_the_task_that_needs_it(create, run, client, tmp_path):
+    @task(max_retries=1, retry_delay=timedelta(hours=1))
+    def later():
+        if prefect.context.task_run_count == 1:
+            raise ValueError("not yet")
+        return 1
+
+    with Flow("lost value", result=LocalResult(str(tmp_path))) as flow:
+        inc(one(), upstream_tasks=[later()])
+    run_id = create(flow)
+    first, answer = run(flow, run_id)
+    assert first.is_running()
+    for path in tmp_path.iterdir():
+        path.unlink()
+    client.set_task_run_state(answer.tasks["later-1", -1].id, Retrying(run_count=1))
+    _, answer = run(flow, run_id)
+    assert answer.run.state == "Failed"
+    assert answer.tasks["inc-1", -1].state_message.startswith("Failed to retrieve task results: ")
 
 
 @pytest.mark.filterwarnings("ignore:Failed to write logs")
