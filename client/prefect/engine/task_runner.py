@@ -124,7 +124,7 @@ class TaskRunner(Runner):
             context["checkpointing"] = steps.default_checkpointing()
         context["task_full_name"] = self._full_name(context)
         context["logger"] = get_logger(context["task_full_name"])
-        if self.task.target and not isinstance(self.result.location, str):
+        if self.task.target:
             self.result.location = self.task.target
         return state, context
 
