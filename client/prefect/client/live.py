@@ -44,6 +44,8 @@ PATIENCE = 600.0
 _POLL_FIRST = 0.5
 _POLL_GROWTH = 1.3
 _POLL_LONGEST = 5.0
+# So many vain attempts after a connection that did work; without one, the second is the last.
+_TRIES_AGAIN = 6
 # With so many events in a page there are likely to be more at once.
 _POLL_FULL = 100
 
@@ -84,8 +86,8 @@ async def flow_run_pages(
             reason = error
         except (SubscriptionLost, ApiUnreachable) as error:
             reason = error
-            if not connected and attempt > 0 and await _answers(session):
-                break
+        if attempt >= (_TRIES_AGAIN if connected else 1) and await _answers(session):
+            break
         now = time.monotonic()
         if interrupted_at is None:
             interrupted_at = now

@@ -173,9 +173,9 @@ def _agents(run: RunFacts, due: datetime) -> Explanation:
     """For a run that is due: whether there is an agent to take it, or which ones come closest."""
     if run.live_fitting_agents:
         if run.live_fitting_agents == 1:
-            text = f"{_named(run.agents[0])} may take the run, and should soon."
+            text = f"{_named(run.agents[0])} may take the run, and should as soon as it has room."
         else:
-            text = f"{run.live_fitting_agents} live agents may take the run; one of them should soon."
+            text = f"{run.live_fitting_agents} live agents may take the run; one of them should as soon as it has room."
         return Explanation(Reason.AGENT_EXPECTED, text, due, None, run.agents)
     since = due if run.last_fitting_query is None else max(due, run.last_fitting_query + LIVE_FOR)
     wanted = f"the labels {_set(run.labels)}" if run.labels else "no labels"

@@ -3,6 +3,7 @@
 import pytest
 from starlette.responses import Response
 
+from prefect.client import live
 from prefect.client.errors import ApiUnreachable
 from prefect.client.live import Reconnecting, flow_run_events, flow_run_pages, follow_flow_run
 from prefect.client.session import AsyncSession, Session
@@ -110,6 +111,16 @@ async def test_polls_where_websockets_never_come_about_although_the_api_answers(
     async with AsyncSession(api.url) as session:
         found = [item async for item in flow_run_pages(session, "run")]
     assert messages(found) == ["lost", ["line 1"], []]
+
+
+async def test_polls_from_its_cursor_when_websockets_are_refused_for_good(api, monkeypatch):
+    monkeypatch.setattr(live, "_TRIES_AGAIN", 2)
+    api.streams = [[page(1, 2), 1012], *["refuse"] * 3]
+    api.answers = [{"data": {"hello": "hi"}}, polled(3, finished=True), polled(finished=True)]
+    async with AsyncSession(api.url) as session:
+        found = [item async for item in flow_run_pages(session, "run")]
+    assert messages(found) == [["line 1", "line 2"], "lost", ["line 3"], []]
+    assert cursors(api) == ["2", "3"]
 
 
 async def test_polling_an_unknown_run(api):

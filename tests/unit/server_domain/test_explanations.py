@@ -123,7 +123,7 @@ def ahead(seconds):
             Reason.AGENT_EXPECTED,
             ago(90),
             None,
-            "Agent 'a' may take the run, and should soon.",
+            "Agent 'a' may take the run, and should as soon as it has room.",
         ),
         (
             run(queue_time=ahead(8)),
