@@ -117,6 +117,8 @@ def flows_of_script(path: str) -> list["Flow"]:
 
 
 def _import(name: str) -> Any:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise SourceError(f"No module named {name!r}")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -183,6 +183,7 @@ class CommandsInProcess:
                 patch.undo()
                 configuration.reload()
         assert done == code, output.getvalue() + errors.getvalue()
+        assert "Traceback" not in errors.getvalue()
         return SimpleNamespace(stdout=output.getvalue(), stderr=errors.getvalue())
 
     def write(self, name, text):

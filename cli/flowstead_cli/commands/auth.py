@@ -53,6 +53,8 @@ def log_in(key: str | None) -> None:
 
     if not key:
         raise CliError("You must supply an API key!")
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise CliError("That is no API key: it has blanks, or characters that no key has.")
     current = access()
     _refuse_configured_key(current, "log in")
     with open_session(api_key=key) as session:

@@ -85,6 +85,8 @@ def test_the_version_is_one_line(prefect):
         (["register", "--project", "x", "-p", "nope"], "Path 'nope' doesn't exist"),
         (["get", "logs"], "Either --name or --id must be provided"),
         (["backend", "nope"], "nope is not a valid backend API"),
+        (["auth", "login", "--key", "ü"], "That is no API key"),
+        (["build", "--module", ".."], "Nothing was done, because '..' could not be loaded."),
         (["server", "start", "-ep"], "--external-postgres needs --postgres-url"),
         (["server", "config", "--data-dir", "x\ny"], "'x\\ny' has a line break"),
         (["agent", "local", "install", "-l", "x\ny"], "'x\\ny' has a line break"),
