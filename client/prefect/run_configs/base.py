@@ -56,20 +56,9 @@ def read_local_file(path: str) -> str:
 
 
 def parse_yaml(text: str, name: str) -> Any:
-    """Return what YAML text says; raises `ImportError` if no YAML parser is installed, `ValueError` for bad text."""
-    import json  # noqa: PLC0415 - kept beside its only use
+    """Return what YAML text, the value of `name`, says; raises `ValueError` for bad text."""
+    import yaml  # noqa: PLC0415 - most run configs have none
 
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    try:
-        import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - an optional dependency
-    except ImportError:
-        raise ImportError(
-            f"Reading `{name}` as YAML needs PyYAML. Install it with `pip install 'flowstead[kubernetes]'`, "
-            "or give JSON or a dictionary."
-        ) from None
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

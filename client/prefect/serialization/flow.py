@@ -41,7 +41,7 @@ def task_to_dict(task: Task, slug: str | None) -> dict[str, Any]:
         kind = Parameter if type(task) is not DateTimeParameter else DateTimeParameter
         inputs: dict[str, Any] = {}
     else:
-        kind = type(task)  # type: ignore[assignment]  # any task class
+        kind = type(task)  # any task class
         inputs = {
             name: {"type": _type_name(item["type"]), "required": item["required"]}
             for name, item in task.inputs().items()

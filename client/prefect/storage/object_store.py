@@ -1,6 +1,6 @@
 """What storages in object stores share: a flow is one object, as a pickle or as a script.
 
-`build` uploads; what cannot be read where the flow runs raises `FlowStorageError` that names the object.
+`build` uploads; what cannot be written, or read where the flow runs, raises `FlowStorageError` that names the object.
 """
 
 from collections.abc import Mapping
@@ -63,7 +63,8 @@ class ObjectStorage(Storage):
     def build(self) -> Storage:
         """Upload the flows.
 
-        Raises `ValueError` for a script that is neither here nor at a given key, and what the store raises.
+        Raises `ValueError` for a script that is neither here nor at a given key, `FlowStorageError` for what the store
+        refuses.
         """
         store = self.store()
         if self.stored_as_script:
@@ -84,8 +85,13 @@ class ObjectStorage(Storage):
 
     def _upload(self, store: ObjectStore, key: str, data: bytes) -> None:
         self.logger.info("Uploading %s to %s", key, store.bucket)
-        self._check_free(store, key)
-        store.write(key, data, self.upload_options)
+        try:
+            self._check_free(store, key)
+            store.write(key, data, self.upload_options)
+        except (FlowStorageError, ImportError, ValueError):
+            raise
+        except Exception as error:
+            raise FlowStorageError(f"No flow could be written to {store.url(key)}: {error or repr(error)}") from error
 
     def _say_downloaded(self, store: ObjectStore, key: str) -> None:
         """Log what the store says about an object that was read."""

@@ -236,10 +236,13 @@ def test_a_store_that_refuses_says_where(memory, flow, monkeypatch):
     filesystem = fsspec.filesystem("memory")
     monkeypatch.setattr(S3Objects, "connect", lambda self: filesystem)
 
-    def refuse(self, key):
+    def refuse(self, key, *more):
         raise PermissionError("Access Denied")
 
     monkeypatch.setattr(S3Objects, "read", refuse)
+    monkeypatch.setattr(S3Objects, "write", refuse)
+    with pytest.raises(FlowStorageError, match=r"^No flow could be written to s3://box/k: Access Denied$"):
+        storage.build()
     with pytest.raises(
         FlowStorageError, match=r"^The flow 'My flow' could not be read from s3://box/k: Access Denied$"
     ):
