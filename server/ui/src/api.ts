@@ -10,7 +10,7 @@ const MOST_CHARACTERS = 300_000;
 const REDRAW_MILLISECONDS = 80;
 
 /** Beside the page, wherever a proxy has put it. */
-export const endpoint = new URL("graphql", document.baseURI.replace(/[?#].*$/, ""));
+export const endpoint = new URL("graphql", document.baseURI);
 
 function socketAddress(): string {
   const address = new URL(endpoint);
