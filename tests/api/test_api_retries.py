@@ -135,6 +135,7 @@ CASES: dict[str, Callable[[World], dict[str, Any]]] = {
     "delete_flow_run": lambda w: {"flow_run_id": w.run},
     "get_or_create_task_run": lambda w: {"flow_run_id": w.run, "task_id": w.task, "map_index": 3},
     "get_or_create_task_run_info": lambda w: {"flow_run_id": w.run, "task_id": w.task, "map_index": 3},
+    "get_or_create_mapped_task_runs": lambda w: {"flow_run_id": w.run, "task_id": w.task, "first": 3, "count": 2},
     "set_task_run_name": lambda w: {"task_run_id": w.task_run, "name": "n"},
     "update_task_run_heartbeat": lambda w: {"task_run_id": w.task_run},
     "set_flow_run_states": lambda w: {
@@ -190,7 +191,11 @@ def selection(name: str) -> str:
     mutations = api_schema()._schema.mutation_type
     assert mutations is not None
     payload: Any = mutations.fields[name].type
-    leaves = {"states": "states { id status message }", "flow_runs": "flow_runs { id }"}
+    leaves = {
+        "states": "states { id status message }",
+        "flow_runs": "flow_runs { id }",
+        "task_runs": "task_runs { id version serialized_state }",
+    }
     return " ".join(leaves.get(member, member) for member in payload.fields if member != "lease_expires")
 
 

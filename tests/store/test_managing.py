@@ -1,13 +1,14 @@
 """Verbs with which people manage what is stored: sizes, repetition, and many callers at once."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from seeds import seed, stranger
 
 from flowstead_server.db import Database
 from flowstead_server.domain.errors import FlowsteadError, NotFoundError, PayloadTooLargeError
-from flowstead_server.orchestration.artifacts import create_task_run_artifact, update_task_run_artifact
+from flowstead_server.orchestration.artifacts import CreateArtifact, create_task_run_artifact, update_task_run_artifact
 from flowstead_server.orchestration.deletions import delete_flow
 from flowstead_server.orchestration.key_values import secret_value, set_key_value, set_secret
 from flowstead_server.orchestration.limits import update_task_tag_limit
@@ -16,11 +17,12 @@ from flowstead_server.orchestration.limits import update_task_tag_limit
 async def test_an_artifact_of_exactly_the_limit_is_the_largest(database: Database) -> None:
     made = await seed(database)
     (task_run, _) = await made.task_run_ids(await made.run())
-    fitting = "x" * (1_000_000 - 2)
-    artifact = await create_task_run_artifact(database, made.caller, task_run, "markdown", fitting)
+    fitting = CreateArtifact(task_run_id=task_run, kind="markdown", data="x" * (1_000_000 - 2))
+    longer = replace(fitting, data=f"{fitting.data}x")
+    artifact = await create_task_run_artifact(database, made.caller, fitting)
     for refused in (
-        create_task_run_artifact(database, made.caller, task_run, "markdown", fitting + "x"),
-        update_task_run_artifact(database, made.caller, artifact, fitting + "x"),
+        create_task_run_artifact(database, made.caller, longer),
+        update_task_run_artifact(database, made.caller, artifact, longer.data),
     ):
         with pytest.raises(PayloadTooLargeError, match="Artifact data payload exceeds 1000000 bytes limit"):
             await refused

@@ -50,7 +50,9 @@ async def belongings_of(database: Database, caller: Caller, mark: str) -> Belong
     await logs.write_run_logs(database, caller, [{"flow_run_id": run, "message": mark}])
     task_run, task = await database.fetch_row("select id, task_id from task_run where flow_run_id = $1", run)
     await flow_runs.update_flow_run_heartbeat(database, caller, run)
-    artifact = await artifacts.create_task_run_artifact(database, caller, task_run, "link", {"link": "x"})
+    artifact = await artifacts.create_task_run_artifact(
+        database, caller, artifacts.CreateArtifact(task_run_id=task_run, kind="link", data={"link": "x"})
+    )
     hook = await hooks.create_cloud_hook(database, caller, hooks.CreateCloudHook("PREFECT_MESSAGE", ["Failed"]))
     await hooks.try_cloud_hook(database, caller, hook, run, "Failed")
     message = await database.fetch_value("select id from message where tenant_id = $1", caller.tenant_id)
@@ -67,6 +69,7 @@ async def belongings_of(database: Database, caller: Caller, mark: str) -> Belong
         "task_id": task,
         "task_run_id": task_run,
         "task_run_artifact_id": artifact,
+        "create_task_run_artifact.id": artifact,
         "cloud_hook_id": hook,
         "message_id": message,
         "key_value_id": await key_values.set_key_value(database, caller, f"key {mark}", mark),
@@ -104,6 +107,10 @@ def values_for(mutation: str, owned: Belongings) -> dict[str, Any]:
         "version": 1,
         "flow_run_version": 1,
         "map_index": 5,
+        "first": 5,
+        "count": 2,
+        "batch_id": NOBODY,
+        "report_refusals": True,
         "timestamp": "2030-01-01T00:00:00",
         "message": "m",
         "level": "INFO",
