@@ -110,7 +110,7 @@ def values_for(mutation: str, owned: Belongings) -> dict[str, Any]:
         "first": 5,
         "count": 2,
         "batch_id": NOBODY,
-        "report_refusals": True,
+        "report_refusals": False,
         "timestamp": "2030-01-01T00:00:00",
         "message": "m",
         "level": "INFO",
