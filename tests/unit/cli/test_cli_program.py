@@ -257,15 +257,22 @@ def test_the_shell_completes_commands_options_and_values(prefect, words, offered
     assert (done.stdout.split(), done.stderr) == (offered, "")
 
 
-def test_the_script_for_completion_is_shown(prefect):
+def test_the_shell_offers_what_its_script_is_told():
+    script = """
+        PATH="$1:$PATH"
+        eval "$(prefect --show-completion; true)"
+        COMP_WORDS=(prefect server st) COMP_CWORD=2
+        _prefect_completion prefect
+        echo "${COMPREPLY[@]}"
+    """
     done = subprocess.run(
-        ["bash", "-c", f"{Path(sys.executable).parent / 'prefect'} --show-completion; true"],
+        ["bash", "-c", script, "bash", str(Path(sys.executable).parent)],
         check=False,
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert "_PREFECT_COMPLETE=complete_bash" in done.stdout
+    assert (done.stdout, done.stderr) == ("start stop\n", "")
 
 
 @pytest.mark.parametrize(
