@@ -1,6 +1,6 @@
 """What is written as JSON: 1.4.1 reads what Flowstead writes, and the other way round.
 
-wire-protocol §6.1, §6.2, §6.4 to §6.6; library-api §28.  The times that a schedule gives are compared, too.
+wire-protocol §6.1 to §6.6; library-api §28.  The times that a schedule gives are compared, too.
 """
 
 import json
@@ -13,12 +13,13 @@ from dateutil import rrule
 from interop_world import FLOWS
 
 from prefect import run_configs, storage
-from prefect.engine import results
+from prefect.engine import results, state
 from prefect.schedules import Schedule, adjustments, filters
 from prefect.schedules.clocks import CronClock, DatesClock, IntervalClock, RRuleClock
 from prefect.serialization.result import result_from_dict, result_to_dict
 from prefect.serialization.run_config import run_config_from_dict
 from prefect.serialization.schedule import schedule_from_dict, schedule_to_dict
+from prefect.serialization.state import state_from_dict, state_to_dict
 from prefect.serialization.storage import storage_from_dict
 
 STORAGES = [
@@ -58,6 +59,7 @@ def old(library):
         "from prefect.serialization.run_config import RunConfigSchema\n"
         "from prefect.serialization.schedule import ScheduleSchema\n"
         "from prefect.serialization.result import StateResultSchema\n"
+        "from prefect.serialization.state import StateSchema\n"
         "def through(schema, text):\n"
         "    return schema().dump(schema().load(json.loads(text)))\n"
         "def stored(kind, options):\n"
@@ -183,3 +185,32 @@ def test_results_are_read_by_both(old):
         theirs = old.get(f"through(StateResultSchema, {json.dumps(written)!r})")
         assert without_version(theirs) == without_version(written)
         assert result_to_dict(result_from_dict(theirs)) == written
+
+
+STATES = [
+    *(
+        getattr(state, name)("said", context={"tags": ["a"]})
+        for name in ("Pending", "Running", "Cancelling", "Finished")
+    ),
+    *(getattr(state, name)("said", result=1) for name in ("Success", "Skipped", "Failed", "TimedOut", "TriggerFailed")),
+    *(getattr(state, name)("said") for name in ("ValidationFailed", "Cancelled")),
+    *(getattr(state, name)("said", start_time=NEW_YORK) for name in ("Scheduled", "Resume", "Paused")),
+    state.Paused("for ever", start_time=None),
+    state.Retrying(start_time=NEW_YORK, run_count=3),
+    state.Looped(loop_count=4),
+    state.Mapped("mapped", n_map_states=2),
+    state.Cached("c", cached_parameters={"a": 1}, cached_result_expiration=NEW_YORK, hashed_inputs={"x": "h"}),
+    state.Submitted(state=state.Scheduled(start_time=NEW_YORK)),
+    state.Queued(state=state.Pending("inner"), start_time=NEW_YORK),
+    state.ClientFailed(state=state.Failed("inner")),
+    state.Success(result=results.S3Result("b", value=1, location="k")),
+]
+
+
+@pytest.mark.parametrize("number", range(len(STATES)), ids=[type(one).__name__ for one in STATES])
+def test_states_are_read_by_both(old, number):
+    """§6.3: also in the moments, which keep their offsets."""
+    written = state_to_dict(STATES[number])
+    theirs = old.get(f"through(StateSchema, {json.dumps(written)!r})")
+    assert without_version(theirs) == without_version(written)
+    assert without_version(state_to_dict(state_from_dict(theirs))) == without_version(written)
