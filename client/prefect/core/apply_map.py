@@ -27,7 +27,7 @@ class _Argument:
 
     def __init__(self, value: Any, flow: "Flow") -> None:
         if not isinstance(value, (Task, EdgeAnnotation, Sequence)):
-            raise TypeError(f"Cannot map over non-sequence object of type `{type(value)}`")
+            raise TypeError(f"Cannot map over non-sequence object of type `{type(value).__name__}`")
         self.annotations = dict(value.annotations) if isinstance(value, EdgeAnnotation) else {}
         self.mapped = self.annotations.get("mapped", True)
         self.flattened = self.annotations.get("flattened", False)

@@ -202,8 +202,8 @@ class Graph:
         return groups
 
     def has_edges(self, task: Task) -> bool:
-        """Return whether the task has dependencies in either direction, or constant inputs."""
-        return bool(self.constants.get(task) or self.edges_to(task) or self.edges_from(task))
+        """Return whether the task has dependencies in either direction; constant inputs are none."""
+        return bool(self.edges_to(task) or self.edges_from(task))
 
     def edges_to(self, task: Task) -> set[Edge]:
         """Return the edges into a task."""

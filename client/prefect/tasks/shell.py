@@ -59,7 +59,7 @@ class ShellTask(Task):
     def run(
         self, command: str | None = None, env: Mapping[str, str] | None = None, helper_script: str | None = None
     ) -> str | list[str] | None:
-        """Return the last line of the output, or with `return_all` every line; None if there is none.
+        """Return the last line of the output, or with `return_all` every line; without output None, or [].
 
         Standard error is part of the output.  Raises `FAIL` with the output as result if the command fails, and
         `TypeError` without a command.
@@ -70,7 +70,7 @@ class ShellTask(Task):
             script.write(f"{helper_script}\n{command}" if helper_script else command)
             script.flush()
             lines, code = self._execute([self.shell, script.name], {**os.environ, **(env or {})})
-        output = (lines if self.return_all else lines[-1]) if lines else None
+        output = lines if self.return_all else lines[-1] if lines else None
         if code != 0:
             message = f"Command failed with exit code {code}"
             self.logger.error(message)

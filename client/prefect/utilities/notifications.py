@@ -91,11 +91,12 @@ def _page(tracked_obj: "TrackedObject") -> str | None:
 
 def slack_message_formatter(tracked_obj: "TrackedObject", state: "State", backend_info: bool = True) -> dict[str, Any]:
     """Return a message for Slack about a new state, with a link to the page of the run if `backend_info`."""
+    text = _described(state)
     attachment: dict[str, Any] = {
         "fallback": "State change notification",
         "color": state.color,
         "author_name": "Prefect",
-        "fields": [{"title": "Message", "value": _described(state), "short": False}],
+        "fields": [{"title": "Message", "value": text, "short": False}] if text else [],
         "title": type(state).__name__,
         "text": f"{tracked_obj.name} is now in a {type(state).__name__} state",
         "footer": "Prefect notification",

@@ -105,7 +105,7 @@ def test_notifiers_are_curried_and_travel():
     copied = pickle.loads(cloudpickle.dumps(slack_notifier(only_states=[Failed])))
     running = Running()
     assert copied(step, None, running) is running
-    assert slack_message_formatter(step, Failed("m"))["attachments"][0]["title"] == "Failed"
+    assert slack_message_formatter(step, Failed())["attachments"][0]["fields"] == []
 
 
 def test_gmail_hears_of_states(mail, monkeypatch):

@@ -138,7 +138,7 @@ def test_mistakes_with_apply_map():
     with pytest.raises(ValueError, match=r"^Couldn't infer a flow in the current context$"):
         apply_map(inc, [1])
     with Flow("mapping"):
-        with pytest.raises(TypeError, match=r"^Cannot map over non-sequence object of type `<class 'int'>`$"):
+        with pytest.raises(TypeError, match=r"^Cannot map over non-sequence object of type `int`$"):
             apply_map(inc, 5)
         with pytest.raises(ValueError, match=r"^Cannot set `mapped=True` when running from inside a mapped context$"):
             apply_map(inc.map, [1, 2])

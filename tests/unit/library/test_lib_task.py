@@ -138,8 +138,10 @@ def test_copy_checks_attributes():
 def test_copying_a_bound_task_warns():
     with Flow("f"):
         a = add(1)
+        a.copy().bind(2)  # constants are no dependencies
+        b = add(a)
         with pytest.warns(UserWarning, match=r"^You are making a copy of a task that has dependencies"):
-            copied = a.copy()
+            copied = b.copy()
         copied.bind(2)
 
 

@@ -67,7 +67,7 @@ class Zip(Task):
 
 
 def _files(source: Path) -> Iterator[Path]:
-    yield from sorted(source.rglob("*")) if source.is_dir() else (source,)
+    yield from sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else (source,)
 
 
 class Unzip(Task):
@@ -79,9 +79,9 @@ class Unzip(Task):
         super().__init__(**kwargs)
 
     @defaults_from_attrs("zip_path", "extract_dir")
-    def run(self, zip_path: AnyPath = "", extract_dir: AnyPath = "") -> Path:
-        """Return the directory; raises `ValueError` without an archive."""
+    def run(self, zip_path: AnyPath = "", extract_dir: AnyPath = "", password: str | bytes | None = None) -> Path:
+        """Return the directory; raises `ValueError` without an archive, `RuntimeError` for a missing `password`."""
         target = Path(extract_dir) if extract_dir else Path.cwd()
         with zipfile.ZipFile(given(zip_path, "zip_path")) as archive:
-            archive.extractall(target)
+            archive.extractall(target, pwd=password.encode() if isinstance(password, str) else password)
         return target

@@ -18,7 +18,5 @@ class StringFormatter(Task):
 
     @defaults_from_attrs("template")
     def run(self, template: str | None = None, **format_kwargs: Any) -> str:
-        """Return the text; raises `ValueError` without a template and `KeyError` for a name that has no value."""
-        if template is None:
-            raise ValueError("No template provided.")
-        return template.format(**{**context, **format_kwargs})
+        """Return the text, empty without a template; raises `KeyError` for a name that has no value."""
+        return (template or "").format(**{**context, **format_kwargs})
