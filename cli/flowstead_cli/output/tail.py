@@ -159,6 +159,8 @@ class PlainScreen:
 
 def without_controls(text: str) -> str:
     """Return a text that cannot steer the terminal, whatever a flow wrote into it."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
     return "".join(char if char in "\n\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

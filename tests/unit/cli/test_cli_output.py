@@ -9,7 +9,7 @@ import pytest
 from flowstead_cli.output.lines import summary
 from flowstead_cli.output.listings import as_json
 from flowstead_cli.output.tables import age, render_table
-from flowstead_cli.output.tail import Line, PlainScreen, Progress, TaskRun, format_line, ticking
+from flowstead_cli.output.tail import Line, PlainScreen, Progress, TaskRun, format_line, ticking, without_controls
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -118,3 +118,16 @@ def test_errors_of_the_source_are_raised():
 
     with pytest.raises(LookupError, match="gone"):
         list(ticking(source))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ünï 🚀\n\ttwo", "plain ünï 🚀\n\ttwo"),
+        ("\x1b[31mred\x07", "\ufffd[31mred\ufffd"),
+        ("over\rwritten\n", "over\ufffdwritten\n"),
+        ("", ""),
+    ],
+)
+def test_what_a_flow_wrote_cannot_steer_the_terminal(text, shown):
+    assert without_controls(text) == shown
