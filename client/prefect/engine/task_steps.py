@@ -33,6 +33,7 @@ from prefect.engine.timeouts import run_with_timeout
 from prefect.exceptions import TaskTimeoutSignal
 from prefect.utilities.context import context
 from prefect.utilities.datetimes import utcnow
+from prefect.utilities.interruption import user_code
 from prefect.utilities.logging import RedirectToLog
 from prefect.utilities.stdout import redirect_thread_stdout
 
@@ -245,7 +246,7 @@ def run_task(run: TaskRun, state: State) -> State:
     if task.log_stdout:
         redirect = redirect_thread_stdout(RedirectToLog(runner.logger))
     try:
-        with redirect:
+        with redirect, user_code():
             value = run_with_timeout(task.run, task.timeout, run.values(), run.name)
     except signals.LOOP as signal:
         looped = signal.state

@@ -5,9 +5,7 @@ tasks that run, and is raised again.
 """
 
 import contextlib
-import ctypes
 import itertools
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +16,7 @@ from prefect.executors.base import Executor
 from prefect.executors.deferred import Call, Raised, Unsendable, put_in, sendable, take_out
 from prefect.executors.waiting import call_interruptibly
 from prefect.utilities.extras import import_extra
+from prefect.utilities.interruption import InterruptibleThreads
 
 __all__ = ["LocalDaskExecutor"]
 
@@ -82,7 +81,7 @@ class LocalDaskExecutor(Executor):
         self.scheduler = _SCHEDULERS[scheduler.lower()]
         self.dask_config = kwargs
         self._pool: Any = None
-        self._active: _ActiveThreads | None = None
+        self._threads: InterruptibleThreads | None = None
         self._numbers = itertools.count()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -111,7 +110,7 @@ class LocalDaskExecutor(Executor):
 
     def _make_pool(self, workers: int) -> Any:
         if self.scheduler == "threads":
-            self._active = _ActiveThreads()
+            self._threads = InterruptibleThreads()
             # Its threads are daemons: a task that cannot be interrupted does not keep the process from ending.
             return ThreadPool(workers)
         if self.scheduler == "processes":
@@ -125,7 +124,7 @@ class LocalDaskExecutor(Executor):
 
     def _close(self, wait: bool) -> None:
         pool, self._pool = self._pool, None
-        self._active = None
+        self._threads = None
         if isinstance(pool, ThreadPool):
             pool.terminate()
         elif pool is not None:
@@ -133,9 +132,8 @@ class LocalDaskExecutor(Executor):
 
     def _interrupt(self) -> None:
         self.logger.info("Attempting to interrupt and cancel all running tasks...")
-        if self._active is not None:
-            self._active.interrupt()
-            self._active.wait_until_left(_GRACE_SECONDS)
+        if self._threads is not None:
+            self._threads.interrupt(_GRACE_SECONDS)
         elif self._pool is not None:
             # Python 3.14 has a method for this; until then the processes are found in an attribute.
             for process in list((getattr(self._pool, "_processes", None) or {}).values()):
@@ -184,7 +182,7 @@ class LocalDaskExecutor(Executor):
             needed = [need for need in node.needs if not need.is_there()]
             known = {number: need.value for number, need in enumerate(node.needs) if need.done}
             assert node.call is not None
-            graph[node.key] = (_Step(node.call, known, self._active), [need.key for need in needed])
+            graph[node.key] = (_Step(node.call, known, self._threads), [need.key for need in needed])
             if node.future is not None and node.future() is not None:
                 running[node.key] = node
             pending.extend(needed)
@@ -227,12 +225,12 @@ def _is_future(value: Any) -> bool:
 class _Step:
     """One task of a dask graph: a call that knows some of its values already."""
 
-    __slots__ = ("active", "call", "known")
+    __slots__ = ("call", "known", "threads")
 
-    def __init__(self, call: Call | Unsendable, known: dict[int, Any], active: "_ActiveThreads | None") -> None:
+    def __init__(self, call: Call | Unsendable, known: dict[int, Any], threads: "InterruptibleThreads | None") -> None:
         self.call = call
         self.known = known
-        self.active = active
+        self.threads = threads
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_Step, (sendable(self.call), self.known, None))
@@ -246,44 +244,8 @@ class _Step:
             if isinstance(value, Raised):
                 return value
         try:
-            with self.active.entered() if self.active is not None else contextlib.nullcontext():
+            with self.threads.of_this_pool() if self.threads is not None else contextlib.nullcontext():
                 return self.call(values)
         except BaseException as error:
             # As a value, so that dask does not drop what others are in the middle of.
             return Raised(error)
-
-
-class _ActiveThreads:
-    """The threads that run a task right now, and the only ones that may be interrupted; after that none may begin."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._idents: set[int] = set()
-        self._interrupted = False
-
-    @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
-        """Count the calling thread among the active ones while the block runs."""
-        ident = threading.get_ident()
-        with self._changed:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            self._idents.add(ident)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._idents.discard(ident)
-                self._changed.notify_all()
-
-    def interrupt(self) -> None:
-        """Raise `KeyboardInterrupt` in every active thread, as soon as each runs Python code again."""
-        with self._changed:
-            self._interrupted = True
-            for ident in self._idents:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(KeyboardInterrupt))
-
-    def wait_until_left(self, seconds: float) -> None:
-        """Return when no thread is active any more, at the latest after some seconds."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._idents, timeout=seconds)

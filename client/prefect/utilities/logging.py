@@ -15,6 +15,7 @@ from typing import Any
 
 from prefect.configuration import config
 from prefect.utilities.context import context
+from prefect.utilities.interruption import raise_if_interrupted
 from prefect.utilities.log_shipping import (
     BATCH_LOG_SIZE,
     LOG_MANAGER,
@@ -47,6 +48,7 @@ _base_record_factory = logging.getLogRecordFactory()
 
 
 def _make_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    raise_if_interrupted()
     record = _base_record_factory(*args, **kwargs)
     values = context.__dict__
     for name in _CONTEXT_ATTRIBUTES:

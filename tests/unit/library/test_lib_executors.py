@@ -549,6 +549,22 @@ def test_interrupting_threads(lines):
     assert "Attempting to interrupt and cancel all running tasks..." in lines("LocalDaskExecutor")
 
 
+def test_interrupting_threads_never_leaves_the_log_locked(lines):
+    @task
+    def talk(x):
+        for number in itertools.count():
+            prefect.context.logger.info("line %d", number)
+            if x == number == 3:
+                interrupt_main()
+
+    with Flow("f") as f:
+        talk.map([3, 4, 5])
+    for _ in range(3):
+        interrupted(f, executor=LocalDaskExecutor(num_workers=3))
+        f.logger.info("still there")
+    assert lines("f").count("still there") == 3
+
+
 def test_interrupting_processes(lines, gate):
     @task
     def endless():
