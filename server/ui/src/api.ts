@@ -8,6 +8,9 @@ export type Headers = Record<string, string>;
 const MOST_RESULTS = 200;
 const MOST_CHARACTERS = 300_000;
 const REDRAW_MILLISECONDS = 80;
+const RETRIES = 12;
+const FIRST_WAIT_MILLISECONDS = 250;
+const LONGEST_WAIT_MILLISECONDS = 5_000;
 
 /** Beside the page, wherever a proxy has put it. */
 export const endpoint = new URL("graphql", document.baseURI);
@@ -107,7 +110,11 @@ function subscribe(params: FetcherParams, headers: Headers, sink: Sink): { unsub
   const client: Client = createClient({
     url: socketAddress(),
     connectionParams: headers,
-    retryAttempts: 10,
+    retryAttempts: RETRIES,
+    // A server that starts again refuses connections at first, which is an error event and no close event.
+    shouldRetry: () => true,
+    retryWait: (retries) =>
+      new Promise((resolve) => setTimeout(resolve, Math.min(FIRST_WAIT_MILLISECONDS * 2 ** retries, LONGEST_WAIT_MILLISECONDS))),
     on: {
       connected: (_socket, _payload, wasRetry) => {
         status = "live";
