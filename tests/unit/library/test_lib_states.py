@@ -231,6 +231,11 @@ def test_load_result(tmp_path):
     assert mapped.load_result(LocalResult(dir=str(tmp_path))).result == [{"a": 1}]
 
 
+def test_values_that_are_written_at_the_same_moment_share_no_file(tmp_path):
+    result = LocalResult(dir=str(tmp_path))
+    assert len({result.default_location for _ in range(2000)}) == 2000
+
+
 def test_no_result_is_one():
     assert cloudpickle.loads(cloudpickle.dumps(NoResult)) is NoResult
     assert NoResult == NoResultType()

@@ -102,6 +102,7 @@ class CloudTaskRunner(ReportingRunner, TaskRunner):
         try:
             # A task with tags may hold places that others wait for.
             if writer is not None and not self.task.tags and writer.write_later(task_run_id, new_state):
+                self._count_version()
                 return new_state
             answer = (writer.write if writer is not None else self.client.set_task_run_state)(
                 task_run_id, state=new_state, version=version
@@ -118,8 +119,11 @@ class CloudTaskRunner(ReportingRunner, TaskRunner):
         if isinstance(answer, Queued):
             answer.state = old_state
             raise ENDRUN(answer)
-        self._version = prefect_context["task_run_version"] = (self._version or 0) + 1
+        self._count_version()
         return answer
+
+    def _count_version(self) -> None:
+        self._version = prefect_context["task_run_version"] = (self._version or 0) + 1
 
     def _go_on_with_stored(self, task_run_id: str, refusal: BaseException) -> State:
         name = prefect_context.get("task_full_name", self.task.name)

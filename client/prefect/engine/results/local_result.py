@@ -37,9 +37,9 @@ class LocalResult(Result):
 
     @property
     def default_location(self) -> str:
-        """A file name made of the current time."""
+        """A file name made of the current time and chance: tasks that run at the same moment share no file."""
         stamp = re.sub(r"[^a-z0-9]+", "-", datetime.now(UTC).isoformat().lower())
-        return f"{self.dir}/prefect-result-{stamp}"
+        return f"{self.dir}/prefect-result-{stamp}-{uuid.uuid4().hex[:8]}"
 
     def _path(self, location: str) -> Path:
         return Path(self.dir) / location
