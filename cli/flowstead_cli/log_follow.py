@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from flowstead_cli.output.tail import Line, PlainScreen, Progress, now, ticking
+from flowstead_cli.output.tail import Line, PlainScreen, Progress, for_this_output, now, ticking
 from flowstead_cli.waiting import WaitReasons
 from flowstead_cli.watching import how_to_cancel, lines_of
 
@@ -63,7 +63,7 @@ def _print(page: "EventPage", *, as_json: bool) -> None:
 
 def _table_row(event: "RunEvent") -> str:
     # A line break inside a row would break the table.
-    message = " ".join((event.message or "").split("\n"))
+    message = for_this_output(" ".join((event.message or "").split("\n")))
     return _ROW.format(event.timestamp.isoformat(timespec="microseconds"), event.level or "", message)
 
 

@@ -11,6 +11,7 @@ from flowstead_cli.errors import CliError
 from flowstead_cli.output.lines import say
 from flowstead_cli.output.listings import Column, Format, Output, show
 from flowstead_cli.output.tables import as_datetime
+from flowstead_cli.output.tail import for_this_output
 from flowstead_cli.wiring import command_app
 
 app = command_app()
@@ -64,7 +65,11 @@ def run(options: Options) -> None:
         for info in infos:
             say(str(info))
         return
-    columns = [Column("TIMESTAMP", "timestamp", _iso), Column("LEVEL", "level"), Column("MESSAGE", "message")]
+    columns = [
+        Column("TIMESTAMP", "timestamp", _iso),
+        Column("LEVEL", "level"),
+        Column("MESSAGE", "message", for_this_output),
+    ]
     show(columns, rows, options.output)
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Screen",
     "TaskRun",
     "TerminalScreen",
+    "for_this_output",
     "format_line",
     "open_screen",
     "ticking",
@@ -162,6 +163,11 @@ def without_controls(text: str) -> str:
     if text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return "".join(char if char in "\n\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def for_this_output(text: str | None) -> str:
+    """Return a text as standard output gets it: without control characters if that is a terminal."""
+    return without_controls(text or "") if sys.stdout.isatty() else text or ""
 
 
 class _StatusLine:

@@ -9,7 +9,16 @@ import pytest
 from flowstead_cli.output.lines import summary
 from flowstead_cli.output.listings import as_json
 from flowstead_cli.output.tables import age, render_table
-from flowstead_cli.output.tail import Line, PlainScreen, Progress, TaskRun, format_line, ticking, without_controls
+from flowstead_cli.output.tail import (
+    Line,
+    PlainScreen,
+    Progress,
+    TaskRun,
+    for_this_output,
+    format_line,
+    ticking,
+    without_controls,
+)
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -131,3 +140,10 @@ def test_errors_of_the_source_are_raised():
 )
 def test_what_a_flow_wrote_cannot_steer_the_terminal(text, shown):
     assert without_controls(text) == shown
+
+
+def test_only_a_terminal_is_protected(monkeypatch):
+    assert for_this_output("\x1b[31m") == "\x1b[31m"
+    assert for_this_output(None) == ""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert for_this_output("\x1b[31m") == "\ufffd[31m"
