@@ -8,9 +8,12 @@ import gzip
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect.utilities.collections import as_nested_dict
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = [
     "EnumValue",
@@ -61,8 +64,14 @@ class EnumValue:
         return f"EnumValue({self.value!r})"
 
 
-class LiteralSetValue(list[Any]):
-    """A list that is written between braces (`{a, b}`) instead of brackets."""
+class LiteralSetValue(str):
+    """Several values in the text form of a PostgreSQL array: `"{a, b}"`."""
+
+    __slots__ = ()
+
+    def __new__(cls, values: Iterable[Any]) -> "Self":
+        """Return the text of the values."""
+        return super().__new__(cls, f"{{{', '.join(str(value) for value in values)}}}")
 
 
 class GQLObject:
@@ -126,8 +135,6 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         inner = parse_graphql_arguments(value)
         return f"{{ {inner} }}" if inner else "{}"
-    if isinstance(value, LiteralSetValue):
-        return "{" + ", ".join(_value(item) for item in value) + "}"
     if isinstance(value, (list, tuple, set, frozenset)):
         return "[" + ", ".join(_value(item) for item in value) + "]"
     if isinstance(value, (EnumValue, GQLObject)):

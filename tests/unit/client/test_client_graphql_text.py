@@ -1,4 +1,4 @@
-"""GraphQL documents written as Python structures."""
+"""§29.1: GraphQL documents written as Python structures."""
 
 import uuid
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ from graphql import parse, print_ast
 from prefect.utilities.graphql import (
     EnumValue,
     GraphQLResult,
+    LiteralSetValue,
     compress,
     decompress,
     parse_graphql,
@@ -26,6 +27,10 @@ def test_dictionaries_open_blocks_and_collections_list_fields():
     assert same({"query": {"a": ("c", {"d": {"e"}})}}, "query { a { c d { e } } }")
     assert same({"query": [{"a": ...}, {"b": True}, {"c": {"x"}}]}, "query { a b c { x } }")
     assert parse_graphql("query { already }") == "query { already }"
+
+
+def test_arrays_as_text():
+    assert with_args("f", {"labels": LiteralSetValue(["x", "y"])}) == 'f(labels: "{x, y}")'
 
 
 def test_arguments_of_every_kind():
