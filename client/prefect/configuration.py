@@ -41,9 +41,11 @@ BACKEND_CONFIG = os.environ.get(f"{ENV_VAR_PREFIX}__BACKEND_CONFIG_PATH", "~/.pr
 
 _MAX_PASSES = 10
 _REFERENCE = re.compile(r"\${([^${}]*)}")
-# A cheap sieve in front of the parser: numbers but no addresses or UUIDs, and things whose brackets or quotes close.
+# A cheap sieve in front of the parser: numbers but no addresses or UUIDs, things whose brackets or quotes close, and
+# tuples, which begin as any of these do.
 _MAY_BE_LITERAL = re.compile(
     r"""[+-]?\s*(?!\d+\.\d+\.)(?!(?:[^-]*-){4})[\d.][\w.+\-\s]*$
+    | (?:[-+\d.\[({"']|True|False|None).*,
     | \[.*\]$ | \(.*\)$ | \{.*\}$ | [bBrRuU]{0,2}(?:".*"|'.*')$""",
     re.DOTALL | re.VERBOSE,
 )
