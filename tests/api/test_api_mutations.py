@@ -282,6 +282,17 @@ async def test_states_of_task_runs(api: Any) -> None:
         states={"task_run_id": task_run, "state": running, "version": 1, "flow_run_version": None},
     )
     assert payload == {"states": [{"id": task_run, "status": "SUCCESS", "message": None}]}
+    unknown = str(uuid4())
+    members = [{"task_run_id": one, "state": {"type": "Success"}} for one in (unknown, task_run)]
+    await api.refusal("set_task_run_states", "states { id }", states=members)
+    payload = await api.mutate(
+        "set_task_run_states", "states { id status message code }", states=members, report_refusals=True
+    )
+    refused = f"State update failed for task run ID {unknown}"
+    assert payload["states"] == [
+        {"id": unknown, "status": "REFUSED", "message": refused, "code": "NOT_FOUND"},
+        {"id": task_run, "status": "SUCCESS", "message": None, "code": None},
+    ]
 
 
 async def test_a_stale_copy_of_a_finished_run_is_told_so(api: Any) -> None:

@@ -11,7 +11,7 @@ from seeds import Seed, seed, serialized_flow, stranger
 
 from flowstead_server.db import Database
 from flowstead_server.domain.caller import Caller
-from flowstead_server.domain.errors import BadInputError, FlowsteadError, NotFoundError
+from flowstead_server.domain.errors import BadInputError, FlowsteadError, NotFoundError, StaleWriteError
 from flowstead_server.orchestration.flow_runs import (
     CreateFlowRun,
     create_flow_run,
@@ -21,6 +21,7 @@ from flowstead_server.orchestration.flow_runs import (
 )
 from flowstead_server.orchestration.flows import CreateFlow, archive_flow, create_flow
 from flowstead_server.orchestration.task_runs import (
+    get_or_create_mapped_task_runs,
     get_or_create_task_run,
     get_or_create_task_run_info,
     get_task_run_info,
@@ -280,6 +281,37 @@ async def test_task_run_look_up_makes_mapped_ones_once(database: Database) -> No
     assert await database.fetch_value("select count(*) from task_run_state where flow_run_id = $1", flow_run_id) == 6
     assert await get_or_create_task_run(database, seeded.caller, flow_run_id, task_id, 3) == mapped[3].id
     assert await get_task_run_info(database, seeded.caller, mapped[3].id) == mapped[3]
+
+
+async def test_mapped_children_are_made_together_and_once(database: Database) -> None:
+    seeded = await seed(database)
+    flow_run_id = await seeded.run()
+    task_id = (await seeded.task_ids())["t-1"]
+    single = await get_or_create_task_run_info(database, seeded.caller, flow_run_id, task_id, 7)
+
+    async def children(first: int, count: int, caller: Caller = seeded.caller, task: UUID = task_id) -> list[UUID]:
+        found = await get_or_create_mapped_task_runs(database, caller, flow_run_id, task, first, count)
+        assert {(info.version, info.state) for info in found} <= {(1, "Pending")}
+        return [info.id for info in found]
+
+    made = await asyncio.gather(*(children(0, 50) for _ in range(16)))
+    assert len({tuple(ids) for ids in made}) == 1
+    assert len(set(made[0])) == 50
+    assert made[0][7] == single.id
+    assert (await children(40, 20))[:10] == made[0][40:]
+    assert await children(3, 0) == []
+    rows = "select count(*) from task_run_state where flow_run_id = $1"
+    assert await database.fetch_value(rows, flow_run_id) == 60 + 2
+    for attempt, kind in (
+        (children(-1, 5), BadInputError),
+        (children(0, 5001), BadInputError),
+        (children(0, -1), BadInputError),
+        (children(0, 1, await stranger(database)), NotFoundError),
+        (children(0, 1, task=uuid4()), NotFoundError),
+        (children(100, 1, Caller(seeded.caller.tenant_id, claim_token=uuid4())), StaleWriteError),
+    ):
+        with pytest.raises(kind):
+            await attempt
 
 
 async def test_unknown_parts_of_a_task_run_are_explained(database: Database) -> None:
