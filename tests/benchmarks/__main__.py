@@ -14,6 +14,7 @@ import backend
 import claims
 import creates
 import engine
+import fleet
 import latency
 import logs
 import queries
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Stack], Awaitable[list[Row]]]] = {
     "shapes": shapes.measure,
     "latency": latency.measure,
     "watching": watching.measure,
+    "fleet": fleet.measure,
     "logs": logs.measure,
     "claims": claims.measure,
     "backend": backend.measure,
