@@ -216,7 +216,7 @@ class DaskExecutor(Executor):
         return futures
 
     def _prepare(self, fn: Callable[..., Any], args: Any, kwargs: Any, known: dict[str, Any]) -> "_Prepared":
-        name = known.get("task_name") or getattr(fn, "__name__", type(fn).__name__)
+        name = str(known.get("task_name") or getattr(fn, "__name__", type(fn).__name__))
         index = known.get("task_index")
         arguments, futures = take_out((args, kwargs), _is_future)
         call = sendable(Call(name, fn, arguments))

@@ -143,7 +143,7 @@ class LocalDaskExecutor(Executor):
         self, fn: Callable[..., Any], *args: Any, extra_context: dict[str, Any] | None = None, **kwargs: Any
     ) -> Any:
         """Return a future of `fn(*args, **kwargs)`, which runs when it is waited for."""
-        name = (extra_context or {}).get("task_name") or getattr(fn, "__name__", type(fn).__name__)
+        name = str((extra_context or {}).get("task_name") or getattr(fn, "__name__", type(fn).__name__))
         arguments, futures = take_out((args, kwargs), _is_future)
         call = Call(name, fn, arguments)
         return _Future(_Node(f"{next(self._numbers):09d}-{name}", call, [future.node for future in futures]))

@@ -1,23 +1,29 @@
 """Interrupt threads that run tasks, where that does no harm.
 
 An exception that comes into a thread from outside can come between taking a lock and what sees to giving it back.
-Hence threads are interrupted only while they run the code of a user, and never while that writes to a log: a handler
-of logging whose lock stays taken would stop everything that logs in this process.  A thread that does nothing but log
-is interrupted at its next line, before there is a lock.
+Hence threads are interrupted only while they run the code of a user, and not where that takes the lock of a log: a
+handler of logging whose lock stays taken would stop everything that logs in this process.  A thread that does nothing
+but log is interrupted at its next line, before there is a lock.
 """
 
+import _thread
 import contextlib
 import ctypes
 import logging
+import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 
-__all__ = ["InterruptibleThreads", "raise_if_interrupted", "user_code"]
+__all__ = ["InterruptibleThreads", "interrupt_main_thread", "raise_if_interrupted", "user_code"]
 
 _PAUSE_SECONDS = 0.005
+# Between the first and the last step of these, who else logs may wait for ever; what they call is guarded.
+_LOCKING = frozenset({"_acquireLock", "_releaseLock", "acquire", "flush", "handle", "release"})
+_SHIPPING = str(Path(__file__).with_name("log_shipping.py"))
 _here = threading.local()
 
 
@@ -88,23 +94,55 @@ class InterruptibleThreads:
             time.sleep(_PAUSE_SECONDS)
 
     def _interrupt_one(self, ident: int) -> bool:
-        """Interrupt a thread unless it writes to a log; returns whether it was interrupted."""
-        interval = sys.getswitchinterval()
-        # The thread shall not go on between the look at it and the exception.
-        sys.setswitchinterval(1.0)
-        try:
-            frame = sys._current_frames().get(ident)  # noqa: SLF001 - documented, despite its name
-            if ident not in self._idents or _is_logging(frame):
-                return False
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(KeyboardInterrupt))
-        finally:
-            sys.setswitchinterval(interval)
+        """Interrupt a thread unless it takes the lock of a log; returns whether it was interrupted."""
+
+        def interrupt() -> None:
+            if ident in self._idents:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(KeyboardInterrupt))
+
+        return _unless_delicate(ident, interrupt)
+
+
+def interrupt_main_thread() -> None:
+    """Do what Ctrl-C does, when the main thread does not take the lock of a log, after a second at the latest."""
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        if sys.platform == "win32":
+            _thread.interrupt_main()
+        else:
+            # Unlike interrupt_main, a real signal also ends a sleep or a read.
+            signal.pthread_kill(main, signal.SIGINT)
+
+    deadline = time.monotonic() + 1.0
+    while not _unless_delicate(main, interrupt):
+        if time.monotonic() > deadline:
+            interrupt()
+            return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _unless_delicate(ident: int, act: Callable[[], None]) -> bool:
+    """Act unless the thread takes the lock of a log; returns whether it did not."""
+    interval = sys.getswitchinterval()
+    # The thread shall not go on between the look at it and the act.
+    sys.setswitchinterval(1.0)
+    try:
+        if _is_delicate(sys._current_frames().get(ident)):  # noqa: SLF001 - documented, despite its name
+            return False
+        act()
+    finally:
+        sys.setswitchinterval(interval)
+    return True
+
+
+def _is_delicate(frame: FrameType | None) -> bool:
+    """Return whether a thread may be about to take or to give back a lock of a log."""
+    if frame is not None and frame.f_code.co_filename == logging.__file__ and frame.f_code.co_name in _LOCKING:
         return True
-
-
-def _is_logging(frame: FrameType | None) -> bool:
     while frame is not None:
-        if frame.f_code.co_filename == logging.__file__:
+        if frame.f_code.co_filename == _SHIPPING:
             return True
         frame = frame.f_back
     return False

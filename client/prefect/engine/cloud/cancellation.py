@@ -4,15 +4,13 @@ A thread asks the API every `cloud.check_cancellation_interval` seconds.  An API
 the thread goes on asking.
 """
 
-import _thread
-import signal
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from prefect.configuration import config
 from prefect.engine.state import Cancelling, State
 from prefect.utilities.context import context
+from prefect.utilities.interruption import interrupt_main_thread
 from prefect.utilities.logging import get_logger
 
 if TYPE_CHECKING:
@@ -85,10 +83,4 @@ class CancellationWatcher:
         with self._lock:
             if self._done.is_set():
                 return
-            if sys.platform == "win32":
-                _thread.interrupt_main()
-            else:
-                # Unlike interrupt_main, a real signal also ends a sleep or a read.
-                main = threading.main_thread().ident
-                assert main is not None
-                signal.pthread_kill(main, signal.SIGINT)
+            interrupt_main_thread()
