@@ -119,6 +119,8 @@ class DaskExecutor(Executor):
             stack.callback(self._forget_run)
             if self.watch_worker_status and self.logger.isEnabledFor(logging.DEBUG):
                 self.client.subscribe_topic("all", self._log_worker_event)
+                # Else the scheduler complains that it cannot tell this client that it has left.
+                stack.callback(self.client.unsubscribe_topic, "all")
             stack.enter_context(self._reporting(distributed))
             stack.enter_context(self._cancelling(distributed))
             yield self.client

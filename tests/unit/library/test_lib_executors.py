@@ -214,6 +214,17 @@ def test_clusters_made_by_functions_adapt_and_have_resources(lines):
     assert f.run().is_successful()
 
 
+def test_a_report_that_cannot_be_written_does_not_fail_the_run(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bokeh", None)
+    path = tmp_path / "report.html"
+    with Flow("f", executor=in_process(performance_report_path=str(path))) as f:
+        x = ident(1)
+    with pytest.warns(UserWarning, match="Dask could not write its performance report"):
+        assert f.run().result[x].result == 1
+    path.write_text("a report")
+    assert f.executor.performance_report == "a report"
+
+
 def test_an_existing_cluster_is_connected_to(dask_cluster, lines):
     address = dask_cluster.scheduler_address
     with Flow("f", executor=DaskExecutor(address)) as f:
