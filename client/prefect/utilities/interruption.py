@@ -8,7 +8,6 @@ but log is interrupted at its next line, before there is a lock.
 
 import _thread
 import contextlib
-import ctypes
 import logging
 import signal
 import sys
@@ -95,6 +94,7 @@ class InterruptibleThreads:
 
     def _interrupt_one(self, ident: int) -> bool:
         """Interrupt a thread unless it takes the lock of a log; returns whether it was interrupted."""
+        import ctypes  # noqa: PLC0415 - few processes interrupt threads, and every one imports this module
 
         def interrupt() -> None:
             if ident in self._idents:
