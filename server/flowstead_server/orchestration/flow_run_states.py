@@ -12,7 +12,15 @@ from flowstead_server.domain.errors import (
     StaleWriteError,
     StateUpdateFailedError,
 )
-from flowstead_server.domain.states import ENDING_NAMES, RUNNING_NAMES, SCHEDULED_NAMES, Rule, Subject, transition
+from flowstead_server.domain.states import (
+    ENDING_NAMES,
+    FINISHED_NAMES,
+    RUNNING_NAMES,
+    SCHEDULED_NAMES,
+    Rule,
+    Subject,
+    transition,
+)
 from flowstead_server.orchestration.batcher import Batcher
 from flowstead_server.orchestration.claims import is_repetition
 from flowstead_server.orchestration.refusals import Refusal, record_refusals
@@ -28,6 +36,8 @@ if TYPE_CHECKING:
 
 # Rounds in a row in which every run of the batch was changed by somebody else first.
 _MAX_LOST_ROUNDS: Final = 50
+# States of a flow run in which a task run may be Running.
+_HAS_RUN: Final = RUNNING_NAMES | FINISHED_NAMES
 
 
 class RunMovedError(FlowsteadError):
@@ -107,7 +117,7 @@ class FlowRunWriter:
     async def _write(self, changes: list[store.FlowRunChange]) -> dict[UUID, store.Written]:
         if not changes:
             return {}
-        if not any(change.state == "Cancelled" for change in changes):
+        if not any(change.state == "Cancelled" or change.reopens for change in changes):
             return await store.write_flow_runs(self._database, changes)
 
         async def work(transaction: Transaction) -> dict[UUID, store.Written]:
@@ -115,6 +125,9 @@ class FlowRunWriter:
             cancelled = [change for change in changes if change.state == "Cancelled" and change.id in written]
             if cancelled:
                 await store.cancel_task_runs(transaction, cancelled)
+            reopened = [change.id for change in changes if change.reopens and change.id in written]
+            if reopened:
+                await store.reopen_task_runs(transaction, reopened)
             return written
 
         return await self._database.transact(work)
@@ -154,6 +167,7 @@ def decide(item: FlowRunWrite, run: store.FlowRunNow | None) -> store.FlowRunCha
         is_live=name in RUNNING_NAMES or name == "Submitted",
         # whoever puts a run back without owning it ends what its owner may still write
         fences=name in SCHEDULED_NAMES and not mine,
+        reopens=name in SCHEDULED_NAMES and not mine and run.state in _HAS_RUN,
         agent_id=item.caller.agent_id if name == "Submitted" else None,
     )
 

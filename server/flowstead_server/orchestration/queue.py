@@ -18,6 +18,7 @@ from flowstead_server.orchestration.flow_run_states import FlowRunWrite, FlowRun
 from flowstead_server.store import agents
 from flowstead_server.store import queue as store
 from flowstead_server.store.queue import ClaimedFlowRun, Claims, RunsReady
+from flowstead_server.store.states import reopen_task_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,6 +130,10 @@ async def claim_flow_runs(database: Database, caller: Caller, request: ClaimFlow
         )
         if claims is None:
             raise NotFoundError(f"Agent {request.agent_id} is not registered; register it first.")
+        restarted = [run.id for run in claims.flow_runs if run.restart]
+        if restarted:
+            # Before the agent hears of its claim: the new process must find nothing that seems to run.
+            await reopen_task_runs(database, restarted)
         claimed += claims.flow_runs
         # with less than what was there and wanted, other claims were at work at the same moment
         if len(claims.flow_runs) >= min(missing, claims.seen) or attempt == _ATTEMPTS - 1:

@@ -21,6 +21,7 @@ _SQL: Final = load_statements(__package__, "states.sql")
 
 # A run of a tenant; what the functions here are asked for and answer by.
 RunKey = tuple["UUID", "UUID"]
+_REOPENED: Final = "The process that ran this task has lost its claim on the flow run; the task runs again."
 _NO_STATES: Final[Mapping[RunKey, str]] = MappingProxyType({})
 
 
@@ -45,7 +46,8 @@ class FlowRunNow:
 class FlowRunChange:
     """A state to be written if the run is still at `seen_version` and `seen_claim`.
 
-    `is_live`: counts as a sign of life. `fences`: ends the run's claim. `payload` is JSON text.
+    `is_live`: counts as a sign of life. `fences`: ends the run's claim. `reopens`: the task runs that its process left
+    Running are to run again, which `reopen_task_runs` sees to. `payload` is JSON text.
     """
 
     id: UUID
@@ -61,6 +63,7 @@ class FlowRunChange:
     is_live: bool
     fences: bool
     agent_id: UUID | None
+    reopens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,11 @@ async def cancel_task_runs(executor: Executor, changes: Sequence[FlowRunChange])
         for change in changes
     ]
     await executor.execute(_SQL["cancel_task_runs"], json_text(rows))
+
+
+async def reopen_task_runs(executor: Executor, flow_run_ids: Sequence[UUID]) -> int:
+    """Make task runs of these flow runs Pending that a process left Running; returns how many."""
+    return await executor.execute(_SQL["reopen_task_runs"], list(flow_run_ids), _REOPENED)
 
 
 async def read_task_runs(

@@ -82,6 +82,36 @@ insert into task_run_state (tenant_id, task_run_id, flow_run_id, timestamp, stat
 select tenant_id, id, flow_run_id, state_timestamp, 'Cancelled', state_message, serialized_state, version
 from written;
 
+-- Task runs that a process without a claim left Running: whoever has their flow run next finds them Pending.
+-- name: reopen_task_runs
+with locked as materialized (
+    select pg_advisory_xact_lock(k.key)
+    from (select hashtextextended(id::text, 0) as key from unnest($1::uuid[]) as i (id) order by key) k
+),
+moment as materialized (
+    select count(*) as locks, clock_timestamp() as now from locked
+),
+written as (
+    update task_run t
+    set version = t.version + 1,
+        state = 'Pending',
+        state_timestamp = m.now,
+        state_message = $2,
+        state_result = null,
+        state_start_time = null,
+        serialized_state = jsonb_build_object('type', 'Pending', 'message', $2::text) || case
+            when jsonb_typeof(t.serialized_state->'cached_inputs') = 'object'
+            then jsonb_build_object('cached_inputs', t.serialized_state->'cached_inputs')
+            else '{}'
+        end
+    from moment m
+    where t.flow_run_id = any($1::uuid[]) and t.state = 'Running'
+    returning t.id, t.tenant_id, t.flow_run_id, t.version, t.state_timestamp, t.state_message, t.serialized_state
+)
+insert into task_run_state (tenant_id, task_run_id, flow_run_id, timestamp, state, message, serialized_state, version)
+select tenant_id, id, flow_run_id, state_timestamp, 'Pending', state_message, serialized_state, version
+from written;
+
 -- name: read_task_runs
 select
     t.id, t.tenant_id, t.version, t.state, t.flow_run_id, r.state as flow_run_state, r.claim_token,
