@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from flowstead_server.api.schema import ApiSchema
     from flowstead_server.compiler.limits import Limits
+    from flowstead_server.services.loop import Service
     from flowstead_server.settings import Settings
     from flowstead_server.web.app import WebApplication
 
@@ -230,8 +231,11 @@ async def _connect_parts(
     # Imported where the schema has been loaded already, so that its thread does the work.
     from flowstead_server.orchestration.tenants import ensure_default_tenant  # noqa: PLC0415
     from flowstead_server.pubsub.hub import Hub  # noqa: PLC0415
+    from flowstead_server.services.heartbeat_reception import HeartbeatReception  # noqa: PLC0415
+    from flowstead_server.services.lazarus import Lazarus  # noqa: PLC0415
     from flowstead_server.services.log_batches import LogBatches  # noqa: PLC0415
     from flowstead_server.services.log_partitions import LogPartitions  # noqa: PLC0415
+    from flowstead_server.services.zombie_reaper import ZombieReaper  # noqa: PLC0415
     from flowstead_server.web.app import WebApplication  # noqa: PLC0415
     from flowstead_server.web.playground import built_playground  # noqa: PLC0415
 
@@ -242,7 +246,13 @@ async def _connect_parts(
     database.hints = hub
     await hub.start()
     parts.push_async_callback(hub.stop)
-    for service in (partitions, LogBatches(database)):
+    liveness = settings.liveness
+    services: list[Service] = [partitions, LogBatches(database), HeartbeatReception(database, liveness.rules)]
+    if liveness.zombie_reaper:
+        services.append(ZombieReaper(database, liveness.rules, liveness.zombie_reaper_interval))
+    if liveness.lazarus:
+        services.append(Lazarus(database, liveness.rules, liveness.lazarus_interval))
+    for service in services:
         service.start()
         parts.push_async_callback(service.stop)
     return WebApplication(

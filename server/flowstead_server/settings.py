@@ -8,10 +8,12 @@ import argparse
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from flowstead_server.compiler.limits import MOST_ROWS, Limits
 from flowstead_server.domain.errors import StartupError
+from flowstead_server.domain.liveness import LivenessRules
 
 DEFAULT_PORT = 4200
 DEFAULT_BODY_LIMIT = 5 * 1024 * 1024
@@ -21,6 +23,17 @@ _MIN_SECONDS, _MAX_SECONDS = 0.001, 86_400
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivenessSettings:
+    """When runs count as dead, and which of the services that look for them run how often (seconds)."""
+
+    rules: LivenessRules = field(default_factory=LivenessRules)
+    zombie_reaper: bool = True
+    zombie_reaper_interval: float = 120.0
+    lazarus: bool = True
+    lazarus_interval: float = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +59,7 @@ class Settings:
     statement_timeout: float = DEFAULT_STATEMENT_TIMEOUT
     limits: Limits = field(default_factory=Limits)
     shutdown_seconds: float = 2.0
+    liveness: LivenessSettings = field(default_factory=LivenessSettings)
 
     @property
     def shows_playground(self) -> bool:
@@ -106,9 +120,25 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         max_connections=source.number("PREFECT__SERVER__DATABASE__MAX_CONNECTIONS", 20),
         statement_timeout=source.seconds("PREFECT__SERVER__DATABASE__STATEMENT_TIMEOUT", DEFAULT_STATEMENT_TIMEOUT),
         limits=_read_limits(source, disable_introspection=options.disable_introspection),
+        liveness=_read_liveness(source),
     )
     settings.check()
     return settings
+
+
+def _read_liveness(source: "_Environment") -> LivenessSettings:
+    rules, defaults = LivenessRules(), LivenessSettings()
+    prefix = "PREFECT__SERVER__SERVICES"
+    return LivenessSettings(
+        rules=LivenessRules(
+            timedelta(seconds=source.seconds("PREFECT__SERVER__HEARTBEAT_LIMIT", rules.limit.total_seconds())),
+            source.number(f"{prefix}__LAZARUS_ATTEMPTS", rules.attempts),
+        ),
+        zombie_reaper=source.flag(f"{prefix}__ZOMBIE_REAPER", default=True),
+        zombie_reaper_interval=source.seconds(f"{prefix}__ZOMBIE_REAPER_INTERVAL", defaults.zombie_reaper_interval),
+        lazarus=source.flag(f"{prefix}__LAZARUS", default=True),
+        lazarus_interval=source.seconds(f"{prefix}__LAZARUS_INTERVAL", defaults.lazarus_interval),
+    )
 
 
 def _read_limits(source: "_Environment", *, disable_introspection: bool) -> Limits:

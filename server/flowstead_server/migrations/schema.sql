@@ -302,7 +302,9 @@ CREATE TABLE public.flow_group (
 
 CREATE TABLE public.flow_run_heartbeat (
     flow_run_id uuid NOT NULL,
-    heartbeat timestamp with time zone NOT NULL
+    heartbeat timestamp with time zone NOT NULL,
+    beats boolean DEFAULT false NOT NULL,
+    followed timestamp with time zone
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05');
 
@@ -323,6 +325,13 @@ CREATE TABLE public.flow_run_state (
     CONSTRAINT flow_run_state_serialized_state_check CHECK ((jsonb_typeof(serialized_state) = 'object'::text)),
     CONSTRAINT flow_run_state_state_check CHECK (public.is_state_name(state)),
     CONSTRAINT flow_run_state_version_check CHECK ((version >= 1))
+);
+
+CREATE TABLE public.heartbeat_reception (
+    id boolean DEFAULT true NOT NULL,
+    receiving_since timestamp with time zone NOT NULL,
+    last_seen timestamp with time zone NOT NULL,
+    CONSTRAINT heartbeat_reception_id_check CHECK (id)
 );
 
 CREATE TABLE public.key_value (
@@ -601,6 +610,9 @@ ALTER TABLE ONLY public.flow_run
 
 ALTER TABLE ONLY public.flow_run_state
     ADD CONSTRAINT flow_run_state_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.heartbeat_reception
+    ADD CONSTRAINT heartbeat_reception_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.key_value
     ADD CONSTRAINT key_value_pkey PRIMARY KEY (id);

@@ -17,7 +17,7 @@ class LogBatches(Service):
     """
 
     name: ClassVar[str] = "log_batches"
-    interval: ClassVar[float] = 600.0
+    interval: float = 600.0
 
     def __init__(self, database: Database) -> None:
         """Take the database whose log it is."""

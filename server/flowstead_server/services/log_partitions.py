@@ -15,7 +15,7 @@ class LogPartitions(Service):
     """Makes missing partitions every hour. Lines without one are not lost: they wait in the default partition."""
 
     name: ClassVar[str] = "log_partitions"
-    interval: ClassVar[float] = 3600.0
+    interval: float = 3600.0
 
     def __init__(self, database: Database) -> None:
         """Take the database whose log table it is."""

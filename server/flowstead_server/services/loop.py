@@ -19,7 +19,7 @@ class Service(ABC):
     """Runs `round` every `interval` seconds. A round that fails is logged and tried again soon."""
 
     name: ClassVar[str]
-    interval: ClassVar[float]
+    interval: float
     """Seconds from the start of one round to the next; up to a tenth more, so that processes drift apart."""
 
     def __init__(self) -> None:

@@ -126,9 +126,9 @@ update flow_run set name = $3 where tenant_id = $1 and id = $2 and ($4::uuid is 
 select claim_token from flow_run where tenant_id = $1 and id = $2;
 
 -- name: heartbeat
-insert into flow_run_heartbeat (flow_run_id, heartbeat)
-select id, now() from flow_run where tenant_id = $1 and id = $2 and ($3::uuid is null or claim_token = $3)
-on conflict (flow_run_id) do update set heartbeat = excluded.heartbeat;
+insert into flow_run_heartbeat (flow_run_id, heartbeat, beats)
+select id, now(), true from flow_run where tenant_id = $1 and id = $2 and ($3::uuid is null or claim_token = $3)
+on conflict (flow_run_id) do update set heartbeat = excluded.heartbeat, beats = true;
 
 -- name: set_labels
 update flow_run

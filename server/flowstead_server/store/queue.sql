@@ -93,9 +93,10 @@ history as (
     where state = 'Submitted'
 ),
 heartbeats as (
-    insert into flow_run_heartbeat (flow_run_id, heartbeat)
-    select id, now from claimed
-    on conflict (flow_run_id) do update set heartbeat = excluded.heartbeat
+    insert into flow_run_heartbeat (flow_run_id, heartbeat, followed)
+    select id, now, now from claimed
+    on conflict (flow_run_id) do update
+    set heartbeat = excluded.heartbeat, followed = excluded.followed, beats = false
 )
 select
     exists (select from touched) as agent_known,
@@ -137,6 +138,13 @@ extended as (
     where r.id = i.id and r.tenant_id = $1 and r.claim_token = i.claim_token
         and r.state = 'Submitted' and r.queue_time is not null
     returning r.id
+),
+-- at most every half minute, so that it costs less than the heartbeats do
+followed as (
+    update flow_run_heartbeat h
+    set followed = now()
+    from held
+    where h.flow_run_id = held.id and (h.followed is null or h.followed < now() - interval '25 seconds')
 )
 select id, cancelling, now() + $3::interval as lease_expires, (select count(*) from extended) as extended from held;
 

@@ -72,6 +72,16 @@ with Flow("chatter") as chattering:
     chatter(Parameter("count", default=3000), Parameter("pause", default=0.15))
 
 
+@task(max_retries=1, retry_delay=timedelta(seconds=0))
+def persist(count, pause):
+    """As chatter, but one more attempt is allowed."""
+    chatter.run(count, pause)
+
+
+with Flow("persistent") as persistent:
+    persist(100_000, 0.2)
+
+
 @task
 def quick(number):
     prefect.context.get("logger").info("run number %s", number)
