@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -236,3 +237,32 @@ def test_volume_specifications():
 def test_the_address_of_the_api_in_a_container(url, networks, seen):
     """§15.4."""
     assert container_url(url, networks) == seen
+
+
+@pytest.mark.skipif(
+    not os.environ.get("FLOWSTEAD_TEST_DOCKER"),
+    reason="FLOWSTEAD_TEST_DOCKER names no address of a Docker engine to test with, such as unix:///var/run/docker.sock",
+)
+def test_a_real_engine():
+    """Containers that cannot start, have no image, and end."""
+
+    async def main():
+        settings = DockerLauncherSettings(ApiAccess("http://localhost:4200", "server"), [], {}, True, "INFO")
+        client = docker.DockerClient(base_url=os.environ["FLOWSTEAD_TEST_DOCKER"], version="auto")
+        launcher = DockerLauncher(settings, client, LOGGER)
+        async with asyncio.timeout(180):
+            await launcher.start()
+            try:
+                with pytest.raises(LaunchError, match="prefect"):
+                    await launcher.launch(claimed({"type": "DockerRun", "image": "docker.io/library/busybox:stable"}))
+                with pytest.raises(LaunchError, match="no/such"):
+                    await launcher.launch(claimed({"type": "DockerRun", "image": "registry.invalid/no/such:1"}))
+                # its entry point is git, which knows no `prefect`
+                container = await launcher.launch(claimed({"type": "DockerRun", "image": "docker.io/alpine/git"}))
+                ended = await container.ended
+                assert ended.reason.endswith("ended with exit code 1.")
+                assert "prefect" in ended.output
+            finally:
+                await launcher.close()
+
+    asyncio.run(main())
