@@ -12,6 +12,7 @@ __all__ = [
     "ApiRejectedError",
     "ClaimLostError",
     "ForkServerError",
+    "KubernetesApiError",
     "LaunchError",
     "LaunchOutcomeUnknownError",
     "NoSubscriptionsError",
@@ -19,6 +20,8 @@ __all__ = [
     "UnsupportedRunConfigError",
     "UnsupportedStorageError",
 ]
+
+_SERVER_FAULT = 500
 
 
 class AgentError(Exception):
@@ -51,6 +54,22 @@ class ClaimLostError(AgentError):
 
 class ForkServerError(AgentError):
     """The fork server cannot be started."""
+
+
+class KubernetesApiError(AgentError):
+    """The API of a Kubernetes cluster cannot be reached, or refuses.
+
+    Attribute: `status`, that of the HTTP answer; 0 if there was none.
+    """
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same request may go through a moment later."""
+        return self.status in {0, 429} or self.status >= _SERVER_FAULT
 
 
 class LaunchError(AgentError):

@@ -28,6 +28,7 @@ from flowstead_cli.agent_options import (
     serve,
 )
 from flowstead_cli.commands.agent_docker import docker
+from flowstead_cli.commands.agent_kubernetes import kubernetes
 from flowstead_cli.errors import CliError
 from flowstead_cli.output.lines import say
 from flowstead_cli.supervisors import Supervisor, SupervisorOption
@@ -40,6 +41,7 @@ app = group_app("Run agents, which execute flow runs.")
 local = group_app("Execute flow runs as processes of this machine.")
 app.add_typer(local, name="local", help="Execute flow runs as processes of this machine.")
 app.add_typer(docker, name="docker", help="Execute flow runs as containers of a Docker engine.")
+app.add_typer(kubernetes, name="kubernetes", help="Execute flow runs as Jobs of a Kubernetes cluster.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
