@@ -129,15 +129,19 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
 def _read_liveness(source: "_Environment") -> LivenessSettings:
     rules, defaults = LivenessRules(), LivenessSettings()
     prefix = "PREFECT__SERVER__SERVICES"
+
+    def seconds(name: str, default: float, least: float = 0.1) -> float:
+        return source.seconds(f"PREFECT__SERVER__{name}", default, least)
+
     return LivenessSettings(
         rules=LivenessRules(
-            timedelta(seconds=source.seconds("PREFECT__SERVER__HEARTBEAT_LIMIT", rules.limit.total_seconds())),
+            timedelta(seconds=seconds("HEARTBEAT_LIMIT", rules.limit.total_seconds(), least=1)),
             source.number(f"{prefix}__LAZARUS_ATTEMPTS", rules.attempts),
         ),
         zombie_reaper=source.flag(f"{prefix}__ZOMBIE_REAPER", default=True),
-        zombie_reaper_interval=source.seconds(f"{prefix}__ZOMBIE_REAPER_INTERVAL", defaults.zombie_reaper_interval),
+        zombie_reaper_interval=seconds("SERVICES__ZOMBIE_REAPER_INTERVAL", defaults.zombie_reaper_interval),
         lazarus=source.flag(f"{prefix}__LAZARUS", default=True),
-        lazarus_interval=source.seconds(f"{prefix}__LAZARUS_INTERVAL", defaults.lazarus_interval),
+        lazarus_interval=seconds("SERVICES__LAZARUS_INTERVAL", defaults.lazarus_interval),
     )
 
 
@@ -210,7 +214,7 @@ class _Environment:
             raise StartupError(f"The environment variable {name} must be a whole number, not {text!r}.")
         return number
 
-    def seconds(self, name: str, default: float) -> float:
+    def seconds(self, name: str, default: float, least: float = _MIN_SECONDS) -> float:
         text = self.text(name)
         if text is None:
             return default
@@ -218,8 +222,8 @@ class _Environment:
             seconds = float(text)
         except ValueError:
             seconds = 0.0
-        if not _MIN_SECONDS <= seconds <= _MAX_SECONDS:
-            bounds = f"{_MIN_SECONDS} and {_MAX_SECONDS}"
+        if not least <= seconds <= _MAX_SECONDS:
+            bounds = f"{least:g} and {_MAX_SECONDS}"
             raise StartupError(f"The environment variable {name} must be seconds between {bounds}, not {text!r}.")
         return seconds
 

@@ -28,6 +28,24 @@ def test_the_environment_is_read_and_arguments_win() -> None:
     assert settings.data_dir == Path("/srv/home/pgdata")
 
 
+def test_services_can_be_switched_off_and_limited() -> None:
+    prefix = "PREFECT__SERVER__SERVICES__"
+    liveness = read_settings([], {}).liveness
+    assert (liveness.rules.limit.total_seconds(), liveness.rules.attempts) == (600, 10)
+    assert (liveness.zombie_reaper, liveness.zombie_reaper_interval) == (True, 120)
+    assert (liveness.lazarus, liveness.lazarus_interval) == (True, 600)
+    environment = {
+        "PREFECT__SERVER__HEARTBEAT_LIMIT": "90",
+        f"{prefix}ZOMBIE_REAPER": "false",
+        f"{prefix}LAZARUS": "off",
+        f"{prefix}LAZARUS_ATTEMPTS": "3",
+        f"{prefix}LAZARUS_INTERVAL": "60",
+    }
+    liveness = read_settings([], environment).liveness
+    assert (liveness.rules.limit.total_seconds(), liveness.rules.attempts) == (90, 3)
+    assert (liveness.zombie_reaper, liveness.lazarus, liveness.lazarus_interval) == (False, False, 60)
+
+
 def test_a_data_directory_on_the_command_line_means_the_embedded_database() -> None:
     environment = {"PREFECT__SERVER__DATABASE__CONNECTION_URL": "postgresql://somewhere/db"}
     assert read_settings(["--data-dir", "/srv/data"], environment).postgres_url is None
@@ -40,6 +58,8 @@ def test_a_data_directory_on_the_command_line_means_the_embedded_database() -> N
         ([], {"PREFECT__SERVER__PORT": "many"}, "PREFECT__SERVER__PORT must be a whole number, not 'many'"),
         ([], {"PREFECT__SERVER__ACCESS_LOG": "perhaps"}, "PREFECT__SERVER__ACCESS_LOG must be true or false"),
         ([], {"PREFECT__SERVER__LOG_LEVEL": "loud"}, "PREFECT__SERVER__LOG_LEVEL must be one of"),
+        ([], {"PREFECT__SERVER__HEARTBEAT_LIMIT": "0.5"}, "HEARTBEAT_LIMIT must be seconds between 1 and 86400"),
+        ([], {"PREFECT__SERVER__SERVICES__LAZARUS": "never"}, "SERVICES__LAZARUS must be true or false"),
         (["--host", "0.0.0.0"], {}, "Refusing to listen on 0.0.0.0: .*--allow-unauthenticated"),
         (["--host", "example.org"], {}, "Refusing to listen on example.org"),
     ],

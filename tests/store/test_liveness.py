@@ -9,7 +9,7 @@ import orjson
 import pytest
 from seeds import Seed, seed
 
-from flowstead_server.db import Database
+from flowstead_server.db import Database, load_statements
 from flowstead_server.domain.caller import Caller
 from flowstead_server.domain.errors import StaleWriteError
 from flowstead_server.domain.liveness import LivenessRules
@@ -256,6 +256,61 @@ async def test_a_followed_run_and_a_living_lease_are_not_put_back(database: Data
     assert await resurrect_lost_runs(database, RULES) == NONE
     await pass_time(database, 100)
     assert await resurrect_lost_runs(database, RULES) == Resurrected(1, 0)
+
+
+@pytest.mark.anyio
+async def test_a_run_that_an_agent_of_1_4_1_did_not_bring_up_is_put_back(database: Database) -> None:
+    await receive_heartbeats(database, RULES)
+    seeded = await seed(database)
+    run_id = await seeded.run()
+    await set_flow_run_states(database, seeded.caller, [SetFlowRunState(run_id, {"type": "Submitted"})])
+    await pass_time(database, 590)
+    assert await resurrect_lost_runs(database, RULES) == NONE
+    await pass_time(database, 20)
+    assert await resurrect_lost_runs(database, RULES) == Resurrected(1, 0)
+
+
+@pytest.mark.anyio
+async def test_a_run_without_heartbeats_lives_while_its_agent_says_so(database: Database) -> None:
+    run = await started(database)
+    await database.execute("update flow_run_heartbeat set beats = false")
+    await pass_time(database, 4000)
+    await extend(run)
+    assert await reap_dead_runs(database, RULES) == NOBODY
+    await pass_time(database, 100)
+    assert await reap_dead_runs(database, RULES) == Reaped(1, 0, 0, 1)
+
+
+@pytest.mark.anyio
+async def test_looking_for_the_dead_reads_neither_all_runs_nor_all_task_runs(database: Database) -> None:
+    run = await started(database)
+    for name, count in (("Success", 4000), ("Running", 20)):
+        await database.execute(
+            """with runs as (
+                insert into flow_run (
+                    tenant_id, flow_id, version, state, state_timestamp, serialized_state, label_set_id)
+                select tenant_id, flow_id, 1, $2, now() - interval '1 hour', '{}', label_set_id
+                from flow_run, generate_series(1, $3::integer) where id = $1
+                returning id, tenant_id, flow_id
+            ),
+            heartbeats as (
+                insert into flow_run_heartbeat (flow_run_id, heartbeat) select id, now() - interval '1 hour' from runs
+            )
+            insert into task_run (tenant_id, flow_run_id, task_id, version, state, state_timestamp, serialized_state)
+            select runs.tenant_id, runs.id, task.id, 1, $2, now(), '{}'
+            from runs join task on task.flow_id = runs.flow_id""",
+            run.id,
+            name,
+            count,
+        )
+    await database.execute("analyze")
+    limit = timedelta(minutes=10)
+    for name, arguments in (("find_dead", (limit, 5000)), ("find_lost", (limit, 500, limit))):
+        statement = load_statements("flowstead_server.store", "liveness.sql")[name]
+        plan = "\n".join(row[0] for row in await database.fetch(f"explain {statement}", *arguments))
+        assert "flow_run_tenant_state_idx" in plan
+        assert "Seq Scan on flow_run " not in plan
+        assert "Seq Scan on task_run" not in plan
 
 
 async def extend(run: Run) -> None:

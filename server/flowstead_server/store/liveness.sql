@@ -9,29 +9,30 @@ set receiving_since = case
     last_seen = now();
 
 -- Runs that may be dead while their tasks run or while they are being cancelled, the newest first. $1 limit, $2 how many.
--- Task runs of a run that ended without its process are looked for during a day after its end.
+-- Task runs of a run that ended without its process are looked for during six hours after its end.
+-- No index holds the state of task runs: they are looked up for each of few flow runs, one being enough.
 -- name: find_dead
 select r.id
 from tenant t
 cross join lateral (
-    select l.id, l.flow_id, l.state
+    select l.id, l.flow_id
     from flow_run l
-    where l.tenant_id = t.id and l.state in ('Running', 'Cancelling') and l.state_timestamp <= now() - $1::interval
+    where l.tenant_id = t.id and l.state = 'Cancelling' and l.state_timestamp <= now() - $1::interval
     union all
-    select l.id, l.flow_id, l.state
+    select l.id, l.flow_id
     from flow_run l
-    where l.tenant_id = t.id and l.state in ('Failed', 'TimedOut', 'Cancelled')
-        and l.state_timestamp between now() - $1::interval - interval '1 day' and now()
+    cross join lateral (select from task_run k where k.flow_run_id = l.id and k.state = 'Running' limit 1) running
+    where l.tenant_id = t.id and (
+        (l.state = 'Running' and l.state_timestamp <= now() - $1::interval)
+        or (l.state in ('Failed', 'TimedOut', 'Cancelled')
+            and l.state_timestamp > now() - $1::interval - interval '6 hours')
+    )
 ) r
 join flow_run_heartbeat h on h.flow_run_id = r.id and h.heartbeat <= now() - $1::interval
 join flow f on f.id = r.flow_id
 join flow_group g on g.id = f.flow_group_id
 where not g.settings @> '{"heartbeat_enabled": false}'
     and exists (select from heartbeat_reception where receiving_since <= now() - $1::interval)
-    and (
-        r.state = 'Cancelling'
-        or exists (select from task_run k where k.flow_run_id = r.id and k.state = 'Running')
-    )
 order by h.heartbeat desc
 limit $2;
 
@@ -40,19 +41,25 @@ limit $2;
 -- name: find_lost
 select r.id
 from tenant t
-join flow_run r on r.tenant_id = t.id
+cross join lateral (
+    select l.id, l.flow_id, l.claim_token
+    from flow_run l
+    left join lateral (
+        select true as found
+        from task_run k
+        where k.flow_run_id = l.id and (is_scheduled_state(k.state) or k.state in ('Running', 'Cancelling'))
+        limit 1
+    ) waiting on true
+    where l.tenant_id = t.id and l.state in ('Submitted', 'Running') and l.state_timestamp <= now() - $1::interval
+        and not (l.state = 'Submitted' and l.queue_time is not null and l.queue_time > now())
+        and waiting.found is null
+) r
 join flow_run_heartbeat h on h.flow_run_id = r.id and h.heartbeat <= now() - $1::interval
 join flow f on f.id = r.flow_id
 join flow_group g on g.id = f.flow_group_id
-where r.state in ('Submitted', 'Running') and r.state_timestamp <= now() - $1::interval
-    and not g.settings @> '{"heartbeat_enabled": false}' and not g.settings @> '{"lazarus_enabled": false}'
+where not g.settings @> '{"heartbeat_enabled": false}' and not g.settings @> '{"lazarus_enabled": false}'
     and exists (select from heartbeat_reception where receiving_since <= now() - $1::interval)
-    and not (r.state = 'Submitted' and r.queue_time is not null and r.queue_time > now())
     and not (r.claim_token is not null and h.followed is not null and h.followed > now() - $3::interval)
-    and not exists (
-        select from task_run k
-        where k.flow_run_id = r.id and (is_scheduled_state(k.state) or k.state in ('Running', 'Cancelling'))
-    )
 order by h.heartbeat
 limit $2;
 

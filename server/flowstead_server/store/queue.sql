@@ -139,12 +139,16 @@ extended as (
         and r.state = 'Submitted' and r.queue_time is not null
     returning r.id
 ),
--- at most every half minute, so that it costs less than the heartbeats do
-followed as (
-    update flow_run_heartbeat h
-    set followed = now()
+-- at most every half minute, so that it costs less than the heartbeats do; who is busy has its turn the next time
+quiet as materialized (
+    select h.flow_run_id as id
     from held
-    where h.flow_run_id = held.id and (h.followed is null or h.followed < now() - interval '25 seconds')
+    join flow_run_heartbeat h on h.flow_run_id = held.id
+    where h.followed is null or h.followed < now() - interval '25 seconds'
+    for update of h skip locked
+),
+followed as (
+    update flow_run_heartbeat h set followed = now() from quiet where h.flow_run_id = quiet.id
 )
 select id, cancelling, now() + $3::interval as lease_expires, (select count(*) from extended) as extended from held;
 
