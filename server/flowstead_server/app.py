@@ -235,6 +235,7 @@ async def _connect_parts(
     from flowstead_server.services.lazarus import Lazarus  # noqa: PLC0415
     from flowstead_server.services.log_batches import LogBatches  # noqa: PLC0415
     from flowstead_server.services.log_partitions import LogPartitions  # noqa: PLC0415
+    from flowstead_server.services.scheduler import Scheduler  # noqa: PLC0415
     from flowstead_server.services.zombie_reaper import ZombieReaper  # noqa: PLC0415
     from flowstead_server.web.app import WebApplication  # noqa: PLC0415
     from flowstead_server.web.playground import built_playground  # noqa: PLC0415
@@ -252,6 +253,9 @@ async def _connect_parts(
         services.append(ZombieReaper(database, liveness.rules, liveness.zombie_reaper_interval))
     if liveness.lazarus:
         services.append(Lazarus(database, liveness.rules, liveness.lazarus_interval))
+    scheduler = Scheduler(database, settings.scheduling)
+    if settings.scheduler:
+        services.append(scheduler)
     for service in services:
         service.start()
         parts.push_async_callback(service.stop)

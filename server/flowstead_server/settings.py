@@ -14,6 +14,7 @@ from pathlib import Path
 from flowstead_server.compiler.limits import MOST_ROWS, Limits
 from flowstead_server.domain.errors import StartupError
 from flowstead_server.domain.liveness import LivenessRules
+from flowstead_server.domain.scheduling import MissedRuns, SchedulingRules
 
 DEFAULT_PORT = 4200
 DEFAULT_BODY_LIMIT = 5 * 1024 * 1024
@@ -60,6 +61,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     shutdown_seconds: float = 2.0
     liveness: LivenessSettings = field(default_factory=LivenessSettings)
+    scheduler: bool = True
+    scheduling: SchedulingRules = field(default_factory=SchedulingRules)
 
     @property
     def shows_playground(self) -> bool:
@@ -121,6 +124,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         statement_timeout=source.seconds("PREFECT__SERVER__DATABASE__STATEMENT_TIMEOUT", DEFAULT_STATEMENT_TIMEOUT),
         limits=_read_limits(source, disable_introspection=options.disable_introspection),
         liveness=_read_liveness(source),
+        scheduler=source.flag("PREFECT__SERVER__SERVICES__SCHEDULER", default=True),
+        scheduling=_read_scheduling(source),
     )
     settings.check()
     return settings
@@ -143,6 +148,17 @@ def _read_liveness(source: "_Environment") -> LivenessSettings:
         lazarus=source.flag(f"{prefix}__LAZARUS", default=True),
         lazarus_interval=seconds("SERVICES__LAZARUS_INTERVAL", defaults.lazarus_interval),
     )
+
+
+def _read_scheduling(source: "_Environment") -> SchedulingRules:
+    most_ahead = 1000
+    variable = "PREFECT__SERVER__SERVICES__SCHEDULER_RUNS_AHEAD"
+    ahead = source.number(variable, SchedulingRules().ahead)
+    if not 1 <= ahead <= most_ahead:
+        raise StartupError(f"The environment variable {variable} must be between 1 and {most_ahead}, not {ahead}.")
+    policies = [policy.value for policy in MissedRuns]
+    policy = source.choice("PREFECT__SERVER__SERVICES__SCHEDULER_MISSED_RUNS", policies, MissedRuns.SKIP)
+    return SchedulingRules(ahead=ahead, missed_runs=MissedRuns(policy))
 
 
 def _read_limits(source: "_Environment", *, disable_introspection: bool) -> Limits:
@@ -234,7 +250,8 @@ class _Environment:
         return text in _TRUE
 
     def choice(self, name: str, choices: Sequence[str], default: str) -> str:
-        text = (self.text(name) or default).upper()
-        if text not in choices:
-            raise StartupError(f"The environment variable {name} must be one of {', '.join(choices)}, not {text!r}.")
-        return text
+        text = self.text(name) or default
+        for choice in choices:
+            if choice.lower() == text.lower():
+                return choice
+        raise StartupError(f"The environment variable {name} must be one of {', '.join(choices)}, not {text!r}.")

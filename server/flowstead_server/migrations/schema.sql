@@ -327,6 +327,14 @@ CREATE TABLE public.flow_run_state (
     CONSTRAINT flow_run_state_version_check CHECK ((version >= 1))
 );
 
+CREATE TABLE public.flow_schedule (
+    flow_id uuid NOT NULL,
+    due timestamp with time zone,
+    through timestamp with time zone,
+    lease uuid
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.05');
+
 CREATE TABLE public.heartbeat_reception (
     id boolean DEFAULT true NOT NULL,
     receiving_since timestamp with time zone NOT NULL,
@@ -611,6 +619,9 @@ ALTER TABLE ONLY public.flow_run
 ALTER TABLE ONLY public.flow_run_state
     ADD CONSTRAINT flow_run_state_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.flow_schedule
+    ADD CONSTRAINT flow_schedule_pkey PRIMARY KEY (flow_id);
+
 ALTER TABLE ONLY public.heartbeat_reception
     ADD CONSTRAINT heartbeat_reception_pkey PRIMARY KEY (id);
 
@@ -726,6 +737,8 @@ CREATE INDEX flow_run_tenant_name_idx ON public.flow_run USING btree (tenant_id,
 CREATE INDEX flow_run_tenant_start_time_idx ON public.flow_run USING btree (tenant_id, start_time);
 
 CREATE INDEX flow_run_tenant_state_idx ON public.flow_run USING btree (tenant_id, state, state_timestamp) WHERE (state <> 'Success'::text);
+
+CREATE INDEX flow_schedule_due_idx ON public.flow_schedule USING btree (due) WHERE (due IS NOT NULL);
 
 CREATE INDEX flow_tenant_created_idx ON public.flow USING btree (tenant_id, created);
 
@@ -870,6 +883,9 @@ ALTER TABLE ONLY public.flow_run
 
 ALTER TABLE ONLY public.flow_run_state
     ADD CONSTRAINT flow_run_state_flow_run_id_fkey FOREIGN KEY (flow_run_id) REFERENCES public.flow_run(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.flow_schedule
+    ADD CONSTRAINT flow_schedule_flow_id_fkey FOREIGN KEY (flow_id) REFERENCES public.flow(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.flow
     ADD CONSTRAINT flow_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;

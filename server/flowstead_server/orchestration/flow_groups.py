@@ -9,7 +9,8 @@ from flowstead_server.domain.errors import BadInputError, NotFoundError
 from flowstead_server.domain.group_schedules import CronClock, IntervalClock, group_schedule
 from flowstead_server.domain.labels import normalized
 from flowstead_server.domain.serialized_states import encode
-from flowstead_server.store import flow_groups
+from flowstead_server.orchestration.scheduling import RunScheduler
+from flowstead_server.store import flow_groups, schedules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +113,7 @@ async def set_flow_group_schedule(
     interval_clocks: Sequence[IntervalClock],
     timezone: str | None,
 ) -> bool:
-    """Replace the schedule and delete the waiting runs that the old one made; false if there is no such group.
+    """Replace the schedule, and the waiting runs that the old one made by its own; false if there is no such group.
 
     Raises BadInputError for an unknown time zone or an unusable clock.
     """
@@ -121,15 +122,22 @@ async def set_flow_group_schedule(
 
 
 async def delete_flow_group_schedule(database: Database, caller: Caller, flow_group_id: UUID) -> bool:
-    """Remove the schedule and the waiting runs that it made; false if there is no such group."""
+    """Remove the schedule and the waiting runs that it made; false if there is no such group.
+
+    Flows with a schedule of their own follow that one from now on.
+    """
     return await _set_schedule(database, caller, flow_group_id, None)
 
 
 async def _set_schedule(database: Database, caller: Caller, flow_group_id: UUID, schedule: str | None) -> bool:
-    async def work(transaction: Transaction) -> bool:
+    async def work(transaction: Transaction) -> list[UUID] | None:
         if not await flow_groups.set_schedule(transaction, caller.tenant_id, flow_group_id, schedule):
-            return False
+            return None
+        flow_ids = await schedules.begin_group(transaction, caller.tenant_id, flow_group_id)
         await flow_groups.delete_auto_scheduled_runs(transaction, caller.tenant_id, flow_group_id)
-        return True
+        return flow_ids
 
-    return await database.transact(work)
+    flow_ids = await database.transact(work)
+    if flow_ids:
+        await database.part(RunScheduler).schedule_flows(flow_ids)
+    return flow_ids is not None

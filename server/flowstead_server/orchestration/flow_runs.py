@@ -55,6 +55,8 @@ class CreateFlowRun:
     idempotency_key: str | None = None
     flow_run_name: str | None = None
     parent_flow_run_id: UUID | None = None
+    schedule_lease: UUID | None = None
+    """Of runs by schedule: made only while the scheduler's lease on the flow is this one."""
 
 
 async def create_flow_run(database: Database, caller: Caller, request: CreateFlowRun) -> UUID:
@@ -166,6 +168,7 @@ class FlowRunCreator:
             idempotency_key=request.idempotency_key,
             label_set_id=await self._database.part(LabelSets).id_of(item.key.tenant_id, labels),
             parent_flow_run_id=request.parent_flow_run_id,
+            schedule_lease=request.schedule_lease,
         )
 
 

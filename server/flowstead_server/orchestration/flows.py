@@ -12,8 +12,9 @@ from flowstead_server.domain.errors import BadInputError, NotFoundError
 from flowstead_server.domain.flows import ParsedFlow, check_length, decompress, edge_columns, parse_flow, task_columns
 from flowstead_server.domain.parameters import check_schedulable, clock_parameter_defaults
 from flowstead_server.domain.serialized_states import encode
+from flowstead_server.orchestration.scheduling import RunScheduler
 from flowstead_server.orchestration.states import cancel_waiting_runs
-from flowstead_server.store import flows
+from flowstead_server.store import flows, schedules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,8 @@ async def create_flow(database: Database, caller: Caller, request: CreateFlow) -
 
     flow_id, waiting = await database.transact(work)
     await cancel_waiting_runs(database, caller, waiting)
+    if request.set_schedule_active:
+        await database.part(RunScheduler).schedule_flows([flow_id])
     return flow_id
 
 
@@ -130,12 +133,15 @@ async def _activate(transaction: Transaction, caller: Caller, flow_id: UUID) -> 
             orjson.loads(facts.group_default_parameters),
             clock_parameter_defaults(orjson.loads(schedule)),
         )
-    return await flows.set_schedule_flag(transaction, caller.tenant_id, flow_id, active=True)
+    await flows.set_schedule_flag(transaction, caller.tenant_id, flow_id, active=True)
+    await schedules.begin(transaction, caller.tenant_id, flow_id)
+    return True
 
 
 async def _clear_queue(transaction: Transaction, caller: Caller, flow_ids: Sequence[UUID]) -> list[flows.WaitingRun]:
     if not flow_ids:
         return []
+    await schedules.end(transaction, flow_ids)
     await flows.delete_auto_scheduled_runs(transaction, caller.tenant_id, flow_ids)
     return await flows.waiting_runs(transaction, caller.tenant_id, flow_ids)
 
@@ -190,15 +196,18 @@ async def archive_flow(database: Database, caller: Caller, flow_id: UUID) -> boo
 
 
 async def set_schedule_active(database: Database, caller: Caller, flow_id: UUID) -> bool:
-    """Switch a flow's schedule on; false if there is no such flow or neither it nor its group has a schedule.
+    """Switch a flow's schedule on and make its first runs; false if neither it nor its group has a schedule.
 
-    Raises BadInputError if required parameters have no value in every clock.
+    False, too, if there is no such flow. Raises BadInputError if required parameters have no value in every clock.
     """
 
     async def work(transaction: Transaction) -> bool:
         return await _activate(transaction, caller, flow_id)
 
-    return await database.transact(work)
+    activated = await database.transact(work)
+    if activated:
+        await database.part(RunScheduler).schedule_flows([flow_id])
+    return activated
 
 
 async def set_schedule_inactive(database: Database, caller: Caller, flow_id: UUID) -> bool:
@@ -207,6 +216,7 @@ async def set_schedule_inactive(database: Database, caller: Caller, flow_id: UUI
     async def work(transaction: Transaction) -> bool:
         if not await flows.set_schedule_flag(transaction, caller.tenant_id, flow_id, active=False):
             return False
+        await schedules.end(transaction, [flow_id])
         await flows.delete_auto_scheduled_runs(transaction, caller.tenant_id, [flow_id])
         return True
 

@@ -22,6 +22,9 @@ class Service(ABC):
     interval: float
     """Seconds from the start of one round to the next; up to a tenth more, so that processes drift apart."""
 
+    first_wait: ClassVar[float | None] = None
+    """Seconds before the first round; one interval unless given."""
+
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
 
@@ -30,7 +33,7 @@ class Service(ABC):
         """Do the work once. May be cancelled at any point where it waits."""
 
     def start(self) -> None:
-        """Begin with the rounds; the first one comes after one interval."""
+        """Begin with the rounds; the first one comes after `first_wait`."""
         self._task = asyncio.create_task(self._run(), name=self.name)
 
     async def stop(self) -> None:
@@ -43,7 +46,7 @@ class Service(ABC):
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        wait = self.interval
+        wait = self.interval if self.first_wait is None else self.first_wait
         while True:
             await asyncio.sleep(wait * (1 + random.random() * _JITTER))  # noqa: S311 - spreads load, hides nothing
             begin = loop.time()

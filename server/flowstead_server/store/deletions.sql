@@ -9,6 +9,14 @@ select true from project where tenant_id = $1 and id = $2;
 
 -- Keeps new runs away while the old ones are deleted.
 -- name: archive
+with unscheduled as (
+    delete from flow_schedule s
+    using flow f
+    where f.id = s.flow_id and f.tenant_id = $1
+        and ($2::uuid is null or f.id = $2)
+        and ($3::uuid is null or f.flow_group_id = $3)
+        and ($4::uuid is null or f.project_id = $4)
+)
 update flow
 set archived = true
 where tenant_id = $1 and not archived

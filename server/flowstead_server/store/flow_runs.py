@@ -59,6 +59,7 @@ class NewFlowRun:
     idempotency_key: str | None
     label_set_id: int
     parent_flow_run_id: UUID | None = None
+    schedule_lease: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ async def create(executor: Executor, runs: Iterable[NewFlowRun]) -> set[UUID]:
             "idempotency_key": run.idempotency_key,
             "label_set_id": run.label_set_id,
             "parent_flow_run_id": run.parent_flow_run_id,
+            "schedule_lease": run.schedule_lease,
         }
         for run in runs
     ]

@@ -27,20 +27,27 @@ cross join lateral (
 join flow_group g on g.id = f.flow_group_id;
 
 -- Runs with their first state, one task run per task, and their first states. Runs whose key is taken are left out of
--- the answer.
+-- the answer, and so are those by a schedule that has changed: its lock holds changes up until these are committed.
 -- name: create
 with input as materialized (
     select *
     from jsonb_to_recordset($1::jsonb) as i (
         id uuid, tenant_id uuid, flow_id uuid, name text, parameters jsonb, context jsonb, labels jsonb,
-        run_config jsonb, start timestamptz, idempotency_key text, label_set_id bigint, parent_flow_run_id uuid
+        run_config jsonb, start timestamptz, idempotency_key text, label_set_id bigint, parent_flow_run_id uuid,
+        schedule_lease uuid
     )
+),
+leases as materialized (
+    select s.lease
+    from flow_schedule s
+    where s.flow_id in (select i.flow_id from input i where i.schedule_lease is not null) and s.lease is not null
+    for share
 ),
 runs as (
     insert into flow_run (
         id, tenant_id, flow_id, name, parameters, context, labels, run_config, scheduled_start_time, idempotency_key,
         version, state, state_timestamp, state_message, state_start_time, serialized_state, label_set_id, queue_time,
-        parent_flow_run_id
+        parent_flow_run_id, auto_scheduled
     )
     select
         i.id, i.tenant_id, i.flow_id, i.name, i.parameters, i.context, i.labels, i.run_config,
@@ -49,8 +56,9 @@ runs as (
         jsonb_build_object(
             'type', 'Scheduled', 'message', 'Flow run scheduled.', 'start_time', coalesce(i.start, now())
         ),
-        i.label_set_id, coalesce(i.start, now()), i.parent_flow_run_id
+        i.label_set_id, coalesce(i.start, now()), i.parent_flow_run_id, i.schedule_lease is not null
     from input i
+    where i.schedule_lease is null or i.schedule_lease in (select l.lease from leases l)
     on conflict (flow_id, idempotency_key) where idempotency_key is not null do nothing
     returning id, tenant_id, flow_id, state_start_time, serialized_state, label_set_id
 ),

@@ -147,7 +147,7 @@ select
 from flow f
 join flow_group g on g.id = f.flow_group_id
 where f.tenant_id = $1 and f.id = $2
-for update of f;
+for no key update of f;
 
 -- name: set_schedule_flag
 update flow set is_schedule_active = $3 where tenant_id = $1 and id = $2;

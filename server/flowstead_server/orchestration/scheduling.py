@@ -1,0 +1,186 @@
+"""Making the runs that schedules ask for. Any number of server processes may do so at once: no run is made twice.
+
+A flow that is looked at is leased for a minute. What is made for it is made only while the lease is the flow's, so that
+nothing of an old schedule comes after a new one was set. A process that dies leaves its flows to the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from flowstead_server.domain.caller import Caller
+from flowstead_server.domain.errors import BadInputError, ConflictError, FlowsteadError, NotFoundError
+from flowstead_server.domain.schedules import read_schedule
+from flowstead_server.domain.scheduling import MissedRuns, Plan, SchedulingRules, idempotency_key, plan
+from flowstead_server.orchestration.flow_runs import CreateFlowRun, FlowRunCreator
+from flowstead_server.orchestration.logs import write_run_logs
+from flowstead_server.store import schedules as store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from flowstead_server.db import Database
+    from flowstead_server.domain.schedules import Event
+
+logger = logging.getLogger(__name__)
+
+LOG_NAME: Final = "prefect-server.Scheduler.FlowRun"
+# So few that requests of others to create runs do not wait long behind those of a batch.
+_FLOWS_AT_ONCE: Final = 25
+_LEASE: Final = timedelta(minutes=1)
+_RETRY_REFUSED: Final = timedelta(seconds=150)
+_RETRY_UNREADABLE: Final = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Scheduled:
+    """What was done: flows looked at, runs made, runs missed, flows that cannot be scheduled, leases lost meanwhile."""
+
+    flows: int = 0
+    runs: int = 0
+    missed: int = 0
+    refused: int = 0
+    unreadable: int = 0
+    changed: int = 0
+
+
+@dataclass(slots=True)
+class _Complaints:
+    """Flows that were complained about, with the complaint: each is logged once."""
+
+    known: dict[UUID, str] = field(default_factory=dict)
+
+    def say(self, flow: store.DueFlow, complaint: str) -> None:
+        if self.known.get(flow.id) != complaint:
+            self.known[flow.id] = complaint
+            logger.warning("The flow %r (%s) is not run by its schedule: %s", flow.name, flow.id, complaint)
+
+
+class RunScheduler:
+    """Makes runs by schedules on one database. Get it with `database.part`."""
+
+    def __init__(self, database: Database) -> None:
+        self.rules = SchedulingRules()
+        self._database = database
+        self._complaints = _Complaints()
+
+    async def schedule_due(self, now: datetime | None = None) -> Scheduled:
+        """Make the runs of all flows that are due; `now` is the database's clock unless given."""
+        counts = Scheduled()
+        while due := await store.lease(self._database, now, _FLOWS_AT_ONCE, _LEASE):
+            await self._schedule(due, counts)
+        return counts
+
+    async def schedule_flows(self, flow_ids: Sequence[UUID]) -> None:
+        """Make the first runs of flows whose schedule was set just now. What fails is left to the next round."""
+        try:
+            due = await store.lease(self._database, None, len(flow_ids), _LEASE, flow_ids)
+            await self._schedule(due, Scheduled())
+        except FlowsteadError as error:
+            logger.warning("Runs of a new schedule will be made later: %s", error)
+
+    async def _schedule(self, due: Sequence[store.DueFlow], counts: Scheduled) -> None:
+        if not due:
+            return
+        counts.flows += len(due)
+        # In a thread, so that requests are answered meanwhile.
+        plans = await asyncio.to_thread(_plans, due, self.rules)
+        outcomes = await asyncio.gather(*(self._carry_out(*pair, counts) for pair in zip(due, plans, strict=True)))
+        held = await store.finish(self._database, outcomes)
+        counts.changed += len(due) - held
+
+    async def _carry_out(self, flow: store.DueFlow, decided: Plan | str, counts: Scheduled) -> store.Outcome:
+        if isinstance(decided, str):
+            counts.unreadable += 1
+            self._complaints.say(flow, decided)
+            return store.Outcome(flow.id, flow.lease, flow.now + _RETRY_UNREADABLE, None)
+        counts.missed += decided.missed
+        if decided.due is None and not decided.runs and flow.through is None:
+            self._complaints.say(flow, "it has no time that is still to come. Give it another schedule.")
+        caller = Caller(flow.tenant_id)
+        answers = await asyncio.gather(
+            *(self._create(caller, flow, event) for event in decided.runs), return_exceptions=True
+        )
+        made: list[UUID] = []
+        for answer in answers:
+            if isinstance(answer, BadInputError):
+                counts.refused += 1
+                self._complaints.say(flow, answer.message)
+                # Nothing was missed: whoever mends the flow gets the runs from then on.
+                return store.Outcome(flow.id, flow.lease, flow.now + _RETRY_REFUSED, None)
+            if isinstance(answer, ConflictError | NotFoundError):
+                # The schedule was changed, or the flow deleted; `finish` will notice.
+                continue
+            if isinstance(answer, BaseException):
+                raise answer
+            made.append(answer)
+        counts.runs += len(made)
+        self._complaints.known.pop(flow.id, None)
+        if decided.missed and made:
+            next_one = min(decided.caught_up, len(made) - 1)
+            await self._tell(caller, flow, decided, made[next_one])
+        elif decided.missed:
+            logger.warning("The flow %r (%s): %s", flow.name, flow.id, missed_message(decided, self.rules.missed_runs))
+        return store.Outcome(flow.id, flow.lease, decided.due, decided.through)
+
+    async def _create(self, caller: Caller, flow: store.DueFlow, event: Event) -> UUID:
+        return await self._database.part(FlowRunCreator).create(
+            caller,
+            CreateFlowRun(
+                flow_id=flow.id,
+                parameters=event.parameter_defaults,
+                labels=event.labels,
+                scheduled_start_time=event.start,
+                idempotency_key=idempotency_key(event),
+                schedule_lease=flow.lease,
+            ),
+        )
+
+    async def _tell(self, caller: Caller, flow: store.DueFlow, decided: Plan, flow_run_id: UUID) -> None:
+        message = missed_message(decided, self.rules.missed_runs)
+        logger.warning("The flow %r (%s): %s", flow.name, flow.id, message)
+        line = {"flow_run_id": flow_run_id, "level": "WARNING", "name": LOG_NAME, "message": message}
+        try:
+            await write_run_logs(self._database, caller, [line])
+        except FlowsteadError as error:
+            logger.warning("The log of the flow run %s does not say that runs were missed: %s", flow_run_id, error)
+
+
+def missed_message(decided: Plan, policy: MissedRuns) -> str:
+    """Return the log line about runs that were missed."""
+    first, last = (
+        moment.astimezone(UTC).isoformat(sep=" ", timespec="seconds")
+        for moment in (decided.missed_from, decided.missed_to)
+        if moment is not None
+    )
+    few = decided.missed == 1 and not decided.more_missed
+    number = f"{'More than ' if decided.more_missed else ''}{decided.missed} scheduled {'run' if few else 'runs'}"
+    span = f"of {first}" if first == last else f"from {first} to {last}"
+    done = f"{decided.caught_up} of them made late" if decided.caught_up else "skipped"
+    return f"{number} {span} could not be made in time, because no server was there: {done} (missed runs: {policy})."
+
+
+def _plans(due: Sequence[store.DueFlow], rules: SchedulingRules) -> list[Plan | str]:
+    return [_plan(flow, rules) for flow in due]
+
+
+def _plan(flow: store.DueFlow, rules: SchedulingRules) -> Plan | str:
+    """Return what to do for a flow, or why nothing can be done."""
+    if flow.schedule is None:
+        return "it has none."
+    try:
+        schedule = read_schedule(orjson.loads(flow.schedule))
+        return plan(schedule, now=flow.now, through=flow.through, rules=rules)
+    except FlowsteadError as error:
+        return error.message
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # What dates and rules of other programs can do wrong is not to be listed.
+        return f"its times cannot be computed ({type(error).__name__}: {error})."
