@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from agent_world import DEADLINE, Process, World, alive
+from kubernetes_api import KubernetesCluster, container
 from postgres_fixtures import _new_database
 
 HELLO = """
@@ -439,3 +440,61 @@ def test_a_run_is_cancelled_with_the_runs_that_it_created(world, agents, sleepin
     assert "had ended already, as Success. 1 run(s) that it created are cancelled too." in done
     world.wait_for_state(child["id"], {"Cancelled"})
     until(lambda: not any(map(alive, pids)))
+
+
+@pytest.mark.usefixtures("agents")
+def test_a_run_is_a_job_of_a_kubernetes_cluster(world, hello, tmp_path):
+    """cli-and-agents.md §16, but for the cluster itself: what is in a Job's environment is all that a run needs."""
+    cluster = KubernetesCluster()
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        f"""
+        current-context: c
+        contexts: [{{name: c, context: {{cluster: k, user: u}}}}]
+        clusters: [{{name: k, cluster: {{server: {cluster.url}}}}}]
+        users: [{{name: u, user: {{token: a-secret}}}}]
+        """
+    )
+    start = [sys.executable, "-m", "prefect", "agent", "kubernetes", "start", "--namespace", "flows", "--label", "k8s"]
+    try:
+        world.agents.append(Process(start, world.env | {"KUBECONFIG": str(kubeconfig)}, world.folder))
+        world.agents[-1].wait_for("Waiting for flow runs")
+
+        def job_of(run):
+            def name():
+                jobs = (job["metadata"] for job in cluster.jobs.values())
+                return next((job["name"] for job in jobs if job["labels"]["prefect.io/flow_run_id"] == run), None)
+
+            cluster.wait_for(name, DEADLINE)
+            return name()
+
+        run_config = {"type": "KubernetesRun", "image": "ours:1"}
+        first, second, third = (world.create_run(hello, labels=["k8s"], run_config=run_config) for _ in range(3))
+
+        job = job_of(first)
+        (flow_container,) = cluster.jobs[job]["spec"]["template"]["spec"]["containers"]
+        variables = {entry["name"]: entry["value"] for entry in flow_container["env"]}
+        command = [sys.executable, "-m", *flow_container["args"]]
+        assert Process(command, world.env | variables, world.folder).wait_end() == 0
+        cluster.finish(job)
+        run = world.wait_for_state(first)
+        assert states(run)[:1] + states(run)[-2:] == ["Scheduled", "Running", "Success"], run
+        assert world.wait_for_log(first, f"Submitted for execution: Job {job}")["name"] == "agent"
+        cluster.wait_for(lambda: job not in cluster.jobs)
+
+        job = job_of(second)
+        cluster.pod(job, "a-pod", "Pending", container(waiting={"reason": "ImagePullBackOff", "message": "no ours:1"}))
+        assert world.wait_for_state(second)["state_message"] == "Kubernetes Error: no ours:1"
+        cluster.wait_for(lambda: job not in cluster.jobs)
+
+        job = job_of(third)
+        cluster.pod(job, "b-pod", "Failed", container(terminated={"exitCode": 137, "reason": "OOMKilled"}))
+        cluster.finish(job, "Failed", "Job has reached the specified backoff limit")
+        run = world.wait_for_state(third)
+        assert (run["state"], run["state_message"]) == (
+            "Failed",
+            "Kubernetes Error: pods ['b-pod'] failed for this job",
+        )
+        assert "\t\tExit Code: 137\n\t\tReason: OOMKilled" in world.wait_for_log(third, "Pod b-pod failed.")["message"]
+    finally:
+        cluster.close()
