@@ -15,7 +15,7 @@ from flowstead_agent.cancelling import cancel_all
 from flowstead_agent.console import BANNER
 from flowstead_agent.deployments import Deployments
 from flowstead_agent.errors import AgentError, ApiError, ApiRejectedError
-from flowstead_agent.launchers.protocol import Launcher
+from flowstead_agent.launchers.protocol import Launcher, Reporting
 from flowstead_agent.logs.run_log import RunLog
 from flowstead_agent.loops.claim import Claiming
 from flowstead_agent.loops.keep_alive import keep_alive
@@ -42,6 +42,8 @@ class Agent:
         self._wake = WakeUp()
         self._ladder = Ladder()
         self._log = RunLog(api, settings.name, self._outage, logger)
+        if isinstance(launcher, Reporting):
+            launcher.report_to(self._log.note)
         self._claiming = Claiming(settings, api, self._wake, self._ladder, self._outage, logger, self._register)
         self._deployments = Deployments(
             settings, api, launcher, self._log, self._outage, logger, self._claiming.room_again

@@ -18,7 +18,7 @@ class KubernetesCluster:
 
     def __init__(self):
         self.requests, self.tokens = [], set()
-        self.jobs, self.pods, self.logs = {}, {}, {}
+        self.jobs, self.pods, self.logs, self.events = {}, {}, {}, []
         self.refuse, self.lost_answers, self.expired_watches = {}, 0, 0
         self.dies_with = 143
         self._version, self._events = 1, []
@@ -138,10 +138,13 @@ class KubernetesCluster:
         with self.changed:
             return self._answer(handler, *self._route(method, parts.path, query, body), body)
 
-    def _route(self, method, path, query, body):
-        found = re.fullmatch(r"/(?:apis/batch|api)/v1/namespaces/([^/]+)/(jobs|pods)(?:/([^/]+))?(/log)?", path)
+    def _route(self, method, path, query, body):  # noqa: PLR0911 - one answer per address
+        found = re.fullmatch(r"/(?:apis/batch|api)/v1/namespaces/([^/]+)/(jobs|pods|events)(?:/([^/]+))?(/log)?", path)
         assert found, path
         what, name = found[2], found[3]
+        if what == "events":
+            of = query["fieldSelector"].removeprefix("involvedObject.name=")
+            return 200, {"items": [one for one in self.events if one["involvedObject"]["name"] == of]}
         resources = getattr(self, what)
         if method == "POST":
             if body["metadata"]["name"] in resources:

@@ -9,22 +9,23 @@ import asyncio
 import logging
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowstead_agent.errors import AgentError, KubernetesApiError, LaunchError, LaunchOutcomeUnknownError
 from flowstead_agent.launchers.images import checked_run_config
 from flowstead_agent.launchers.kubernetes_api import KubernetesApi
-from flowstead_agent.launchers.kubernetes_follower import FollowedJob, JobFollower
+from flowstead_agent.launchers.kubernetes_follower import EVENT_SECONDS, FollowedJob, JobFollower
 from flowstead_agent.launchers.kubernetes_jobs import IDENTIFIER, JobSettings, checked_template, job_manifest
 from flowstead_agent.launchers.kubernetes_states import exit_codes
 from flowstead_agent.launchers.kubernetes_templates import read_template
-from flowstead_agent.launchers.protocol import ClaimedRun, Ended, Launched
+from flowstead_agent.launchers.protocol import ClaimedRun, Ended, Launched, Note
 
 __all__ = ["KubernetesJob", "KubernetesLauncher"]
 
 _ATTEMPTS = 3
 _RETRY_SECONDS = 1.0
+_PATIENT = 5
 _REMOVAL_SECONDS = 30.0
 _KILLED = 128 + 9
 
@@ -32,9 +33,11 @@ _KILLED = 128 + 9
 class KubernetesJob:
     """A launched run: a Job."""
 
-    def __init__(self, api: KubernetesApi, followed: FollowedJob) -> None:
+    def __init__(self, api: KubernetesApi, followed: FollowedJob, logger: logging.Logger, retry_seconds: float) -> None:
         self._api = api
         self._followed = followed
+        self._logger = logger
+        self._retry_seconds = retry_seconds
 
     @property
     def description(self) -> str:
@@ -55,10 +58,18 @@ class KubernetesJob:
         what = f"Job {followed.name}"
         if followed.ended.done():
             return f"nothing: {what} had ended by itself"
-        try:
-            pods = await asyncio.to_thread(self._delete, grace_seconds)
-        except KubernetesApiError as error:
-            raise LaunchError(f"{what} cannot be deleted: {error}") from error
+        while True:
+            try:
+                pods = await asyncio.to_thread(self._delete, grace_seconds)
+                break
+            except KubernetesApiError as error:
+                if not error.is_passing:
+                    raise LaunchError(f"{what} cannot be deleted: {error}") from error
+                # It must end, however long the cluster is away, unless it ends by itself.
+                self._logger.warning("%s cannot be deleted yet, trying again: %s", what, error)
+            await asyncio.wait([followed.ended], timeout=self._retry_seconds * _PATIENT)
+            if followed.ended.done():
+                return f"nothing: {what} had ended by itself"
         done, _ = await asyncio.wait([followed.gone], timeout=grace_seconds + _REMOVAL_SECONDS)
         what += f" with {', '.join(pods)}" if pods else ""
         if not done:
@@ -70,7 +81,7 @@ class KubernetesJob:
         # The Job first, so that no pod takes the place of those that go. Its own deletion would give them the grace
         # period of their template.
         self._api.delete_job(self._followed.name)
-        pods, _ = self._api.list("pods", f"{IDENTIFIER}={self._followed.identifier}")
+        pods, _ = self._api.list_all("pods", f"{IDENTIFIER}={self._followed.identifier}")
         names = sorted(str(pod["metadata"]["name"]) for pod in pods)
         for name in names:
             # Zero would take the pod out of the books while its processes live.
@@ -91,17 +102,24 @@ class KubernetesLauncher:
         *,
         delete_finished: bool = True,
         retry_seconds: float = _RETRY_SECONDS,
+        event_seconds: float = EVENT_SECONDS,
     ) -> None:
         self._settings = settings
         self._api = api
         self._logger = logger
         self._retry_seconds = retry_seconds
-        self._follower = JobFollower(api, logger, delete_finished=delete_finished, pause_seconds=retry_seconds)
+        self._follower = JobFollower(
+            api, logger, delete_finished=delete_finished, pause_seconds=retry_seconds, event_seconds=event_seconds
+        )
+
+    def report_to(self, write: Callable[[ClaimedRun, Note], None]) -> None:
+        """Hand the events of pods that do not start to `write`."""
+        self._follower.write = write
 
     async def start(self) -> None:
         """See that the cluster is there and lets this agent in.  Raises `AgentError`."""
         try:
-            await asyncio.to_thread(self._api.list, "jobs")
+            await asyncio.to_thread(self._api.list_all, "jobs")
         except KubernetesApiError as error:
             raise AgentError(
                 f"The Jobs in the namespace {self._api.namespace!r} of the cluster cannot be seen. {error}"
@@ -115,15 +133,15 @@ class KubernetesLauncher:
         identifier = uuid.uuid4().hex[:8]
         manifest = job_manifest(claimed, run_config, template, self._settings, identifier)
         # Before it is created: it may end before anybody could ask for it.
-        followed = self._follower.expect(identifier, manifest["metadata"]["name"])
+        followed = self._follower.expect(claimed, identifier, manifest["metadata"]["name"])
         try:
             await self._submit(manifest, claimed)
         except BaseException:
             self._follower.forget(followed)
             raise
-        followed.is_created = True
+        self._follower.created(followed)
         self._logger.debug("Submitted flow run %s as Job %s", claimed.flow_run_id, followed.name)
-        return KubernetesJob(self._api, followed)
+        return KubernetesJob(self._api, followed, self._logger, self._retry_seconds)
 
     async def watch(self) -> None:
         """Look after the cluster, which may be away for as long as it likes."""

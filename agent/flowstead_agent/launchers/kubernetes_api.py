@@ -103,7 +103,7 @@ class KubernetesApi:
         """End a pod: by SIGTERM, and by SIGKILL after `grace_seconds`; it may be gone already."""
         self._delete("pods", name, {"gracePeriodSeconds": grace_seconds})
 
-    def list(self, what: str, selector: str | None = None) -> tuple[list[dict[str, Any]], str]:
+    def list_all(self, what: str, selector: str | None = None) -> tuple[list[dict[str, Any]], str]:
         """Return all `jobs` or `pods` that carry the label, and the version that a watch may begin at."""
         items: list[dict[str, Any]] = []
         query = {"labelSelector": selector or self._label, "limit": str(_PAGE)}
@@ -120,6 +120,12 @@ class KubernetesApi:
         return self._request("GET", f"{self._paths['pods']}/{name}/log", {"tailLines": str(lines)}).decode(
             errors="replace"
         )
+
+    def events_of(self, name: str) -> list[dict[str, Any]]:
+        """Return what the cluster says has happened to the Job or pod `name`."""
+        query = {"fieldSelector": f"involvedObject.name={name}", "limit": str(_PAGE)}
+        page = json.loads(self._request("GET", f"/api/v1/namespaces/{self.namespace}/events", query))
+        return list(page.get("items") or [])
 
     def watch(self, what: str, version: str) -> Iterator[Event]:
         """Yield what happens to the `jobs` or `pods` that carry the label, for some minutes, or until `close`.

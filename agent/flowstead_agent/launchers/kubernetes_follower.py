@@ -20,22 +20,26 @@ from flowstead_agent.launchers.kubernetes_api import Event, KubernetesApi
 from flowstead_agent.launchers.kubernetes_jobs import IDENTIFIER
 from flowstead_agent.launchers.kubernetes_states import (
     JobOutcome,
+    event_text,
+    event_time,
     failed_pods,
     failure_report,
     identifier_of,
     job_outcome,
     name_of,
+    pending_names,
     unstartable,
 )
-from flowstead_agent.launchers.protocol import Ended
+from flowstead_agent.launchers.protocol import ClaimedRun, Ended, Note
 
-__all__ = ["FollowedJob", "JobFollower"]
+__all__ = ["EVENT_SECONDS", "FollowedJob", "JobFollower"]
 
 _GONE = 410
 _PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _CLOSE_SECONDS = 2.0
 _FORGOTTEN = timedelta(minutes=2)
+EVENT_SECONDS = 5.0
 _LOG_LINES = 100
 _LOG_LENGTH = 4096
 
@@ -44,6 +48,7 @@ _LOG_LENGTH = 4096
 class FollowedJob:
     """A Job of this agent, while anybody wants to know about it."""
 
+    claimed: ClaimedRun
     identifier: str
     name: str
     ended: "asyncio.Future[Ended]"
@@ -65,11 +70,15 @@ class JobFollower:
         *,
         delete_finished: bool = True,
         pause_seconds: float = _PAUSE_SECONDS,
+        event_seconds: float = EVENT_SECONDS,
     ) -> None:
         self._api = api
         self._logger = logger
         self._delete_finished = delete_finished
         self._pause_seconds = pause_seconds
+        self._event_seconds = event_seconds
+        self.write: Callable[[ClaimedRun, Note], None] = lambda _run, _note: None
+        """takes what there is to say about runs that wait for their pods"""
         self._followed: dict[str, FollowedJob] = {}
         self._closed = threading.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,11 +108,16 @@ class JobFollower:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def expect(self, identifier: str, name: str) -> FollowedJob:
+    def expect(self, claimed: ClaimedRun, identifier: str, name: str) -> FollowedJob:
         """Follow a Job that is about to be created."""
-        followed = FollowedJob(identifier, name, self._loop.create_future(), self._loop.create_future())
+        followed = FollowedJob(claimed, identifier, name, self._loop.create_future(), self._loop.create_future())
         self._followed[identifier] = followed
         return followed
+
+    def created(self, followed: FollowedJob) -> None:
+        """Note that a Job that was expected is there."""
+        followed.is_created = True
+        self._spawn(self._tell_events(followed))
 
     def forget(self, followed: FollowedJob) -> None:
         """Follow a Job no more."""
@@ -168,6 +182,19 @@ class JobFollower:
         if not self._delete_finished or not await asyncio.to_thread(self._delete, followed.name):
             self.forget(followed)
 
+    async def _tell_events(self, followed: FollowedJob) -> None:
+        """Write what happens to a Job that does not begin into the log of its run, until it does."""
+        told: dict[str, datetime] = {}
+        while True:
+            await asyncio.wait([followed.ended], timeout=self._event_seconds)
+            names = [] if followed.ended.done() else pending_names(followed.name, followed.pods.values())
+            if not names:
+                return
+            for moment, identity, event in await asyncio.to_thread(self._events, names):
+                if identity not in told or moment > told[identity]:
+                    told[identity] = moment
+                    self.write(followed.claimed, Note(moment, "k8s-infra", "DEBUG", event_text(event)))
+
     def _listed(self, what: str, resources: list[dict[str, Any]], created: set[str]) -> None:
         for resource in resources:
             self._happened(what, Event("MODIFIED", resource))
@@ -202,7 +229,7 @@ class JobFollower:
             pause = self._pause_seconds
             try:
                 created = {one.identifier for one in list(self._followed.values()) if one.is_created}
-                resources, version = self._api.list(what)
+                resources, version = self._api.list_all(what)
                 self._tell(self._listed, what, resources, created)
                 for event in self._api.watch(what, version):
                     failures = self._connected(what, failures)
@@ -225,7 +252,7 @@ class JobFollower:
 
     def _failure(self, identifier: str, name: str, message: str) -> Ended:
         try:
-            pods, _ = self._api.list("pods", f"{IDENTIFIER}={identifier}")
+            pods, _ = self._api.list_all("pods", f"{IDENTIFIER}={identifier}")
         except KubernetesApiError as error:
             return Ended(ok=False, reason=f"Kubernetes Error: job {name} failed: {message}", output=str(error))
         failed = failed_pods(pods)
@@ -237,6 +264,16 @@ class JobFollower:
             report += "\n" + self._api.pod_log(name_of(failed[-1]), _LOG_LINES)[-_LOG_LENGTH:].strip()
         names = [name_of(pod) for pod in failed]
         return Ended(ok=False, reason=f"Kubernetes Error: pods {names} failed for this job", output=report.strip())
+
+    def _events(self, names: list[str]) -> list[tuple[datetime, str, Mapping[str, Any]]]:
+        found = []
+        # Not every agent may read events, and the next round asks again.
+        with contextlib.suppress(KubernetesApiError):
+            for event in (event for name in names for event in self._api.events_of(name)):
+                moment = event_time(event)
+                if moment is not None:
+                    found.append((moment, name_of(event), event))
+        return sorted(found, key=lambda one: one[0])
 
     def _delete(self, name: str) -> bool:
         try:

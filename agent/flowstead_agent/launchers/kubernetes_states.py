@@ -6,12 +6,15 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "JobOutcome",
+    "event_text",
+    "event_time",
     "exit_codes",
     "failed_pods",
     "failure_report",
     "identifier_of",
     "job_outcome",
     "name_of",
+    "pending_names",
     "unstartable",
 ]
 
@@ -103,3 +106,25 @@ def _pod_lines(pod: Resource) -> Iterable[str]:
         ):
             if end.get(key) not in {None, ""}:
                 yield f"\t\t{title}: {end[key]}"
+
+
+def pending_names(job_name: str, pods: Iterable[Resource]) -> list[str]:
+    """Return what a Job that has not begun waits for: its pods, or itself if it has none yet; none if it has begun."""
+    phases = {name_of(pod): (pod.get("status") or {}).get("phase") for pod in pods}
+    if not phases:
+        return [job_name]
+    begun = any(phase not in {"Pending", None} for phase in phases.values())
+    return [] if begun else sorted(phases)
+
+
+def event_time(event: Resource) -> datetime | None:
+    """Return when an event happened the last time, None if it does not say."""
+    text = event.get("lastTimestamp") or event.get("eventTime") or event.get("firstTimestamp")
+    return datetime.fromisoformat(text) if text else None
+
+
+def event_text(event: Resource) -> str:
+    """Return an event in words."""
+    what = event.get("involvedObject") or {}
+    kind, name = str(what.get("kind", "Pod")).lower(), what.get("name")
+    return f"Event: {event.get('reason')!r} on {kind} {name!r}\n\tMessage: {event.get('message')}"

@@ -4,12 +4,12 @@ A launcher knows neither loops nor the API.  `LaunchError` is the only error tha
 cannot be started; `LaunchOutcomeUnknownError` says that it may have been.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["ClaimedRun", "Ended", "Launched", "Launcher"]
+__all__ = ["ClaimedRun", "Ended", "Launched", "Launcher", "Note", "Reporting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,18 @@ class Ended:
     """one sentence, for the run's state and log, that says what ended and how"""
     output: str
     """the last of what it printed, empty if nothing or unknown"""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a platform has to say about a run, for the run's log."""
+
+    timestamp: datetime
+    """when it happened, aware"""
+    logger: str
+    level: str
+    """the name of a logging level"""
+    message: str
 
 
 class Launched(Protocol):
@@ -83,4 +95,13 @@ class Launcher(Protocol):
 
     async def close(self) -> None:
         """Let go of everything; what was launched goes on."""
+        ...
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A launcher that has something to say about runs while they go on."""
+
+    def report_to(self, write: Callable[[ClaimedRun, Note], None]) -> None:
+        """Hand what there is to say to `write`, in the event loop; called once, before `start`."""
         ...

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from flowstead_agent.api import AgentApi, LogLine
 from flowstead_agent.errors import ApiError, ApiRejectedError, ClaimLostError
-from flowstead_agent.launchers.protocol import ClaimedRun
+from flowstead_agent.launchers.protocol import ClaimedRun, Note
 from flowstead_agent.outage import Backoff, Outage
 
 __all__ = ["RunLog"]
@@ -36,11 +36,15 @@ class RunLog:
         self._dropped = 0
 
     def write(self, run: ClaimedRun, level: str, message: str) -> None:
-        """Queue a line with the time of now.  `level` is the name of a logging level."""
+        """Queue a line of the agent, with the time of now.  `level` is the name of a logging level."""
+        self.note(run, Note(datetime.now(UTC), self._name, level, message))
+
+    def note(self, run: ClaimedRun, note: Note) -> None:
+        """Queue a line of the platform that the run is on."""
         if len(self._lines) >= _MOST_KEPT:
             self._lines.popleft()
             self._dropped += 1
-        self._lines.append((run, LogLine(datetime.now(UTC), self._name, level, message)))
+        self._lines.append((run, LogLine(note.timestamp, note.logger, note.level, note.message)))
         self._empty.clear()
         self._wanted.set()
 

@@ -168,6 +168,76 @@ def test_a_cancelled_run_is_ended_with_a_receipt(cluster, code, how):
     assert deletions == ["jobs", "pods"]
 
 
+def test_a_cluster_that_is_away_for_a_moment_still_ends_a_cancelled_run(cluster):
+    async def use(launcher):
+        job = await launcher.launch(claimed())
+        name = only(cluster.jobs)
+        cluster.refuse[("DELETE", ".*")] = (503, "away")
+        ending = asyncio.ensure_future(job.terminate(5))
+        await asyncio.to_thread(cluster.wait_for, lambda: len(cluster.sent("DELETE", "")) > 1)
+        cluster.refuse[("DELETE", ".*")] = (403, "not yours")
+        with pytest.raises(LaunchError, match=r"cannot be deleted: .*not yours"):
+            await ending
+        cluster.refuse.clear()
+        assert await job.terminate(5) == f"Job {name}"
+
+    with_launcher(cluster, use)
+
+
+def test_events_of_what_does_not_start_are_in_the_log_of_the_run(cluster):
+    def event(name, kind, of, moment, reason="Why"):
+        involved = {"kind": kind, "name": of}
+        message = f"about {of}"
+        return {
+            "metadata": {"name": name},
+            "involvedObject": involved,
+            "lastTimestamp": moment,
+            "reason": reason,
+            "message": message,
+        }
+
+    notes, told = [], asyncio.Event()
+
+    def write(run, note):
+        assert run.flow_run_id == "a-run"
+        notes.append(note)
+        told.set()
+
+    async def until(number):
+        while len(notes) < number:
+            told.clear()
+            await told.wait()
+
+    async def use(launcher):
+        launcher.report_to(write)
+        await launcher.launch(claimed())
+        name = only(cluster.jobs)
+        cluster.events = [event("e0", "Job", name, "2026-01-01T00:00:01Z", "FailedCreate")]
+        await until(1)
+        cluster.pod(name, "p", "Pending")
+        cluster.events += [
+            event("e2", "Pod", "p", "2026-01-01T00:00:03Z"),
+            event("e1", "Pod", "p", "2026-01-01T00:00:02Z", "FailedScheduling"),
+            event("e3", "Pod", "p", None),
+            event("e4", "Pod", "of-others", "2026-01-01T00:00:02Z"),
+        ]
+        await until(3)
+        cluster.events[1] |= {"lastTimestamp": "2026-01-01T00:00:09Z"}
+        await until(4)
+        cluster.pod(name, "p", "Running")
+        return name
+
+    name = with_launcher(cluster, use, event_seconds=0.05)
+    assert {(note.logger, note.level) for note in notes} == {("k8s-infra", "DEBUG")}
+    assert [note.message for note in notes] == [
+        f"Event: 'FailedCreate' on job '{name}'\n\tMessage: about {name}",
+        "Event: 'FailedScheduling' on pod 'p'\n\tMessage: about p",
+        "Event: 'Why' on pod 'p'\n\tMessage: about p",
+        "Event: 'Why' on pod 'p'\n\tMessage: about p",
+    ]
+    assert [note.timestamp.second for note in notes] == [1, 2, 3, 9]
+
+
 def test_no_end_is_missed_when_watches_break_or_expire(cluster):
     async def use(launcher):
         jobs = [await launcher.launch(claimed()) for _ in range(2)]
@@ -257,7 +327,7 @@ def test_the_cluster_of_a_kubeconfig_file(cluster, tmp_path, monkeypatch, caplog
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setattr(kubernetes.config.kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(file))
     api = KubernetesApi(cluster_client(LOGGER, keep_alive=True), "flows", IDENTIFIER)
-    assert api.list("jobs") == ([], "1")
+    assert api.list_all("jobs") == ([], "1")
     assert cluster.tokens == {"Bearer a-secret"}
     assert "Using out of cluster configuration option." in caplog.text
     monkeypatch.setattr(kubernetes.config.kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
