@@ -115,11 +115,10 @@ class KubernetesApi:
                 return items, str(metadata.get("resourceVersion", ""))
             query["continue"] = metadata["continue"]
 
-    def pod_log(self, name: str, lines: int) -> str:
-        """Return the last lines that the container of a pod has printed."""
-        return self._request("GET", f"{self._paths['pods']}/{name}/log", {"tailLines": str(lines)}).decode(
-            errors="replace"
-        )
+    def pod_log(self, name: str, container: str | None, lines: int) -> str:
+        """Return the last lines that a container of a pod has printed; None for its only one."""
+        query = {"tailLines": str(lines)} | ({"container": container} if container else {})
+        return self._request("GET", f"{self._paths['pods']}/{name}/log", query).decode(errors="replace")
 
     def events_of(self, name: str) -> list[dict[str, Any]]:
         """Return what the cluster says has happened to the Job or pod `name`."""

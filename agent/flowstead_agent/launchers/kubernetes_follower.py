@@ -24,8 +24,10 @@ from flowstead_agent.launchers.kubernetes_states import (
     event_time,
     failed_pods,
     failure_report,
-    identifier_of,
+    first_container,
+    is_older,
     job_outcome,
+    label_of,
     name_of,
     pending_names,
     unstartable,
@@ -126,7 +128,7 @@ class JobFollower:
     # -- in the loop -------------------------------------------------------------------------------------------------
 
     def _happened(self, what: str, event: Event) -> None:
-        followed = self._followed.get(identifier_of(event.resource, IDENTIFIER))
+        followed = self._followed.get(label_of(event.resource, IDENTIFIER))
         if followed is None:
             return
         if what == "pods":
@@ -199,8 +201,9 @@ class JobFollower:
         for resource in resources:
             self._happened(what, Event("MODIFIED", resource))
         if what == "pods":
+            self._clear_unstartable(resources)
             return
-        here = {identifier_of(job, IDENTIFIER) for job in resources}
+        here = {label_of(job, IDENTIFIER) for job in resources}
         for identifier in created - here:
             if identifier in self._followed:
                 self._job_gone(self._followed[identifier])
@@ -209,17 +212,33 @@ class JobFollower:
             if (
                 outcome is not None
                 and self._delete_finished
-                and identifier_of(job, IDENTIFIER) not in self._followed
+                and label_of(job, IDENTIFIER) not in self._followed
                 and datetime.now(UTC) - outcome.since > _FORGOTTEN
             ):
                 self._spawn(self._clear_away(job, outcome))
 
+    def _clear_unstartable(self, pods: list[dict[str, Any]]) -> None:
+        """Delete the Jobs of agents that are gone which would wait for ever."""
+        for pod in pods if self._delete_finished else ():
+            job_name = label_of(pod, "job-name")
+            if (
+                job_name
+                and label_of(pod, IDENTIFIER) not in self._followed
+                and is_older(pod, _FORGOTTEN)
+                and unstartable(pod)
+            ):
+                self._logger.warning("Job %s of an earlier agent can never start: %s", job_name, unstartable(pod))
+                self._spawn(self._clear_away_now(job_name))
+
+    async def _clear_away_now(self, name: str) -> None:
+        await asyncio.to_thread(self._delete, name)
+
     async def _clear_away(self, job: Mapping[str, Any], outcome: JobOutcome) -> None:
         name = name_of(job)
         if not outcome.ok:
-            ended = await asyncio.to_thread(self._failure, identifier_of(job, IDENTIFIER), name, outcome.message)
+            ended = await asyncio.to_thread(self._failure, label_of(job, IDENTIFIER), name, outcome.message)
             self._logger.warning("Job %s of an earlier agent has failed: %s\n%s", name, ended.reason, ended.output)
-        await asyncio.to_thread(self._delete, name)
+        await self._clear_away_now(name)
 
     # -- in threads --------------------------------------------------------------------------------------------------
 
@@ -261,7 +280,10 @@ class JobFollower:
         report = failure_report(failed)
         # Not every agent may read logs, and not every pod has one.
         with contextlib.suppress(KubernetesApiError):
-            report += "\n" + self._api.pod_log(name_of(failed[-1]), _LOG_LINES)[-_LOG_LENGTH:].strip()
+            report += (
+                "\n"
+                + self._api.pod_log(name_of(failed[-1]), first_container(failed[-1]), _LOG_LINES)[-_LOG_LENGTH:].strip()
+            )
         names = [name_of(pod) for pod in failed]
         return Ended(ok=False, reason=f"Kubernetes Error: pods {names} failed for this job", output=report.strip())
 

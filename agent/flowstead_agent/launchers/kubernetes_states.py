@@ -1,7 +1,7 @@
 """What the Jobs and pods of a cluster say about the flow runs in them.  Pure: all are mappings as the API has them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -11,8 +11,10 @@ __all__ = [
     "exit_codes",
     "failed_pods",
     "failure_report",
-    "identifier_of",
+    "first_container",
+    "is_older",
     "job_outcome",
+    "label_of",
     "name_of",
     "pending_names",
     "unstartable",
@@ -37,7 +39,7 @@ def name_of(resource: Resource) -> str:
     return str((resource.get("metadata") or {}).get("name", ""))
 
 
-def identifier_of(resource: Resource, label: str) -> str:
+def label_of(resource: Resource, label: str) -> str:
     """Return the value of a label, empty without it."""
     return str(((resource.get("metadata") or {}).get("labels") or {}).get(label, ""))
 
@@ -71,6 +73,19 @@ def failed_pods(pods: Iterable[Resource]) -> list[Resource]:
     """Return those that failed, in the order of their names."""
     failed = (pod for pod in pods if (pod.get("status") or {}).get("phase") == "Failed")
     return sorted(failed, key=name_of)
+
+
+def first_container(pod: Resource) -> str | None:
+    """Return the name of the container that the flow is in, None if the pod does not say."""
+    containers = (pod.get("spec") or {}).get("containers") or [{}]
+    name = containers[0].get("name")
+    return None if name is None else str(name)
+
+
+def is_older(resource: Resource, age: timedelta) -> bool:
+    """Return whether a Job or pod was created longer ago than `age`."""
+    created = (resource.get("metadata") or {}).get("creationTimestamp")
+    return created is not None and datetime.now(UTC) - datetime.fromisoformat(created) > age
 
 
 def exit_codes(pods: Iterable[Resource]) -> set[int]:

@@ -271,12 +271,18 @@ def test_jobs_of_agents_that_are_gone_are_cleared_away(cluster):
     job("old", timedelta(minutes=3))
     job("of-another-agent", timedelta(seconds=3))
     job("running", None)
+    job("without-an-image", None)
+    cluster.pod("without-an-image", "p", "Pending", container(waiting={"reason": "ErrImagePull", "message": "none"}))
+    cluster.pods["p"]["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    job("of-another-agent-too", None)
+    cluster.pod("of-another-agent-too", "q", "Pending", container(waiting={"reason": "ErrImagePull"}))
+    cluster.pods["q"]["metadata"]["creationTimestamp"] = datetime.now(UTC).isoformat()
 
     async def use(_):
-        await asyncio.to_thread(cluster.wait_for, lambda: "old" not in cluster.jobs)
+        await asyncio.to_thread(cluster.wait_for, lambda: not {"old", "without-an-image"} & set(cluster.jobs))
 
     with_launcher(cluster, use)
-    assert set(cluster.jobs) == {"of-another-agent", "running"}
+    assert set(cluster.jobs) == {"of-another-agent", "of-another-agent-too", "running"}
 
 
 def test_submission_is_tried_again_and_a_conflict_is_success(cluster):
