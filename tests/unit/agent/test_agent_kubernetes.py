@@ -300,6 +300,13 @@ def test_submission_is_tried_again_and_a_conflict_is_success(cluster):
             await launcher.launch(claimed())
         with pytest.raises(UnsupportedRunConfigError, match="`DockerRun`, only `KubernetesRun` is supported"):
             await launcher.launch(claimed(type="DockerRun"))
+        with pytest.raises(LaunchError, match="template of the run config must be a mapping that describes a Job"):
+            await launcher.launch(claimed(job_template=["x"]))
+        with pytest.raises(LaunchError, match=r"agent:///no/such\.yaml cannot be read"):
+            await launcher.launch(claimed(job_template_path="agent:///no/such.yaml"))
+        cluster.refuse.clear()
+        template = {"metadata": {"name": "mine"}}
+        assert (await launcher.launch(claimed(job_template=template))).description.startswith("Job mine-")
 
     with_launcher(cluster, use)
 
