@@ -60,10 +60,13 @@ class Plan:
     caught_up: int = 0
 
 
-def plan(schedule: Schedule, *, now: datetime, through: datetime | None, rules: SchedulingRules) -> Plan:
+def plan(
+    schedule: Schedule, *, now: datetime, through: datetime | None, rules: SchedulingRules, spread: int = 0
+) -> Plan:
     """Decide for one flow at `now` (UTC). Null `through`: its schedule was just set or switched on.
 
-    It is looked again when half of the times of the waiting runs have come.
+    It is looked again when up to half of the times of the waiting runs have come; `spread`, a number that flows differ
+    in, says when exactly, so that those with the same times do not all come at once.
     """
     ahead = rules.ahead
     cursor = now if through is None else through
@@ -78,7 +81,7 @@ def plan(schedule: Schedule, *, now: datetime, through: datetime | None, rules: 
             coming.append(event)
     new = [*missed.to_come, *(event for event in coming if event.tick > cursor)]
     if len(coming) >= ahead:
-        due: datetime | None = coming[len(coming) // 2].tick
+        due: datetime | None = coming[min(1 + spread % max(1, ahead // 2), len(coming) - 1)].tick
     elif search.ended and search.candidates == 0:
         due = None
     else:

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 LOG_NAME: Final = "prefect-server.Scheduler.FlowRun"
 # So few that requests of others to create runs do not wait long behind those of a batch.
 _FLOWS_AT_ONCE: Final = 25
+# While the database makes the runs of one batch, the next one is computed.
+_WORKERS: Final = 2
 _LEASE: Final = timedelta(minutes=1)
 _RETRY_REFUSED: Final = timedelta(seconds=150)
 _RETRY_UNREADABLE: Final = timedelta(days=1)
@@ -75,9 +77,14 @@ class RunScheduler:
     async def schedule_due(self, now: datetime | None = None) -> Scheduled:
         """Make the runs of all flows that are due; `now` is the database's clock unless given."""
         counts = Scheduled()
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(_WORKERS):
+                workers.create_task(self._work(now, counts))
+        return counts
+
+    async def _work(self, now: datetime | None, counts: Scheduled) -> None:
         while due := await store.lease(self._database, now, _FLOWS_AT_ONCE, _LEASE):
             await self._schedule(due, counts)
-        return counts
 
     async def schedule_flows(self, flow_ids: Sequence[UUID]) -> None:
         """Make the first runs of flows whose schedule was set just now. What fails is left to the next round."""
@@ -178,7 +185,7 @@ def _plan(flow: store.DueFlow, rules: SchedulingRules) -> Plan | str:
         return "it has none."
     try:
         schedule = read_schedule(orjson.loads(flow.schedule))
-        return plan(schedule, now=flow.now, through=flow.through, rules=rules)
+        return plan(schedule, now=flow.now, through=flow.through, rules=rules, spread=flow.id.int)
     except FlowsteadError as error:
         return error.message
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
