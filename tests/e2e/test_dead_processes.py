@@ -8,7 +8,7 @@ import psutil
 import pytest
 from system_world import System, wait_until
 
-LIMIT = 3
+LIMIT = 4
 ENV = {
     "PREFECT__SERVER__HEARTBEAT_LIMIT": str(LIMIT),
     "PREFECT__SERVER__SERVICES__ZOMBIE_REAPER_INTERVAL": "0.3",
@@ -41,11 +41,19 @@ def said(system, flow_run_id, part):
 def test_a_run_whose_process_and_agent_are_killed_is_put_back_once_and_says_why(system):
     agent = system.start_agent("first")
     flow_run_id = system.create_run(system.flows["waiting"], parameters={"path": "/nowhere"})
-    wait_until(lambda: "waiting" in system.messages(flow_run_id), about=system.text)
-    process = system.flow_process(flow_run_id)
+    cancelled_id = system.create_run(system.flows["waiting"], parameters={"path": "/nowhere"})
+    processes = []
+    for each in (flow_run_id, cancelled_id):
+        wait_until(lambda each=each: "waiting" in system.messages(each), about=system.text)
+        processes.append(system.flow_process(each))
     kill(agent)
-    process.kill()
+    for process in processes:
+        process.kill()
+    system.cli("cancel", cancelled_id)
+    assert system.run(cancelled_id)["state"] == "Cancelling"
     system.wait_for_state(flow_run_id, {"Scheduled"})
+    system.wait_for_state(cancelled_id, {"Cancelled"})
+    assert len(said(system, cancelled_id, "marking the run as cancelled")) == 1
     (why,) = said(system, flow_run_id, WRITTEN)
     assert "the agent 'first'" in why
     assert f"the limit is {LIMIT} s" in why

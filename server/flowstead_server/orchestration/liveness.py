@@ -6,6 +6,7 @@ many servers one acts, and a heartbeat that came meanwhile keeps the run alive.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from flowstead_server.db import json_text
+from flowstead_server.domain.errors import ConflictError
 from flowstead_server.domain.liveness import (
     LivenessRules,
     RunSigns,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 _Decide = Callable[[RunSigns, LivenessRules], Verdict | None]
 
+_logger = logging.getLogger(__name__)
 _CHUNK: Final = 50
 _MOST_DEAD: Final = 5000
 _MOST_LOST: Final = 500
@@ -92,7 +95,11 @@ async def _judge(database: Database, ids: Sequence[UUID], rules: LivenessRules, 
     verdicts: list[Verdict] = []
     for start in range(0, len(ids), _CHUNK):
         chunk = ids[start : start + _CHUNK]
-        applied = await database.transact(partial(_apply, chunk, rules, decide))
+        try:
+            applied = await database.transact(partial(_apply, chunk, rules, decide))
+        except ConflictError:
+            _logger.warning("%d silent flow runs are being changed by others; they are looked at again.", len(chunk))
+            continue
         database.hints.runs_changed([run.id for run, _ in applied])
         for run, _ in applied:
             database.hints.queue_changed(run.tenant_id, {run.label_set_id})
