@@ -171,7 +171,7 @@ class CommandsInProcess:
         monkeypatch.setattr(sys, "path", list(sys.path))
         monkeypatch.chdir(folder)
 
-    def __call__(self, *arguments, code=0, **settings):
+    def __call__(self, *arguments, code=0, shows_traceback=False, **settings):
         output, errors = io.StringIO(), io.StringIO()
         with self._monkeypatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
             for name, value in settings.items():
@@ -183,7 +183,7 @@ class CommandsInProcess:
                 patch.undo()
                 configuration.reload()
         assert done == code, output.getvalue() + errors.getvalue()
-        assert "Traceback" not in errors.getvalue()
+        assert shows_traceback is ("Traceback" in errors.getvalue())
         return SimpleNamespace(stdout=output.getvalue(), stderr=errors.getvalue())
 
     def write(self, name, text):

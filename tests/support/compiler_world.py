@@ -99,6 +99,7 @@ def _flow_run(prefix: str, tenant: str, number: int) -> Row:
         auto_scheduled=number % 4 == 0,
         idempotency_key=f"key {number}",
         agent_id=identity(f"{prefix} agent 1") if number % 2 else None,
+        parent_flow_run_id=identity(f"{prefix} run {number - 2}") if number % 4 == 3 else None,
         times_resurrected=0,
         **_state_columns(state, number % 9 + 1),
     )

@@ -132,10 +132,10 @@ def _sql(text: str, variables: dict[str, Any]) -> str:
 
 def test_one_shape_is_one_statement_whatever_the_values() -> None:
     shape = '{{ flow_run(where: {{name: {{_eq: "{}"}}, version: {{_gt: {}}}}}, limit: {}) {{ id flow {{ name }} }} }}'
-    first, second = _sql(shape.format("a", 1, 2), {}), _sql(shape.format("b", 3, 4), {})
+    first, second = _sql(shape.format("a", 7401, 7402), {}), _sql(shape.format("b", 3, 4), {})
     assert first == second
     by_variable = (
         "query($n: String) { flow_run(where: {name: {_eq: $n}, version: {_gt: 5}}, limit: 6) { id flow { name } } }"
     )
     assert _sql(by_variable, {"n": "c"}) == first
-    assert all(value not in first for value in ("'a'", " 1", " 2"))
+    assert all(value not in first for value in ("'a'", "7401", "7402"))
