@@ -53,13 +53,13 @@ def run(options: StartOptions) -> int:
             server = stack.enter_context(ServerProcess(arguments))
         try:
             ready = server.wait_until_ready()
+            if ready is not None:
+                stack.enter_context(recorded(server.pid, url_of(ready)))
+                if not options.hide_welcome:
+                    _welcome(ready, stop="Press Ctrl-C to stop.")
+            return server.wait()
         except KeyboardInterrupt:
             return server.stop()
-        if ready is not None:
-            stack.enter_context(recorded(server.pid, url_of(ready)))
-            if not options.hide_welcome:
-                _welcome(ready, stop="Press Ctrl-C to stop.")
-        return server.wait()
 
 
 def _detach(arguments: list[str], options: StartOptions) -> None:
