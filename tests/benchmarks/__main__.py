@@ -18,6 +18,7 @@ import fleet
 import latency
 import logs
 import queries
+import schedules
 import shapes
 import startup
 import watching
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Stack], Awaitable[list[Row]]]] = {
     "fleet": fleet.measure,
     "logs": logs.measure,
     "claims": claims.measure,
+    "schedules": schedules.measure,
     "backend": backend.measure,
     "startup": startup.measure,
 }

@@ -5,13 +5,15 @@ wire-protocol §6.1 to §6.6; library-api §28.  The times that a schedule gives
 
 import json
 import runpy
-from datetime import timedelta
+from datetime import UTC, timedelta
+from itertools import islice
 
 import pendulum
 import pytest
 from dateutil import rrule
 from interop_world import FLOWS
 
+from flowstead_server.domain.schedules import read_schedule
 from prefect import run_configs, storage
 from prefect.engine import results, state
 from prefect.schedules import Schedule, adjustments, filters
@@ -21,6 +23,7 @@ from prefect.serialization.run_config import run_config_from_dict
 from prefect.serialization.schedule import schedule_from_dict, schedule_to_dict
 from prefect.serialization.state import state_from_dict, state_to_dict
 from prefect.serialization.storage import storage_from_dict
+from prefect.utilities.datetimes import plain
 
 STORAGES = [
     ("Azure", {"container": "c", "blob_name": "b", "connection_string_secret": "S", "stored_as_script": True}),
@@ -145,6 +148,8 @@ def test_schedules_give_the_same_times_in_both(old, number):
     theirs = old.get(f"through(ScheduleSchema, {text!r})")
     again = schedule_from_dict(theirs)
     assert [moment.in_timezone("UTC").isoformat() for moment in again.next(12, after=after)] == ours
+    events = islice(read_schedule(theirs).events(plain(after).astimezone(UTC)), 12)
+    assert [pendulum.instance(event.start).isoformat() for event in events] == ours, "as the server's scheduler has it"
 
 
 def without_annotations(data):
