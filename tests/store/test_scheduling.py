@@ -172,7 +172,7 @@ async def test_schedules_that_are_no_good_are_told_once_and_hold_up_nobody(
     group_id = await database.fetch_value("select flow_group_id from flow where id = $1", needy)
     await set_default_parameters(database, seeded.caller, group_id, {"x": 5})
     done = await scheduler.run_once(now + timedelta(days=2, minutes=5))
-    assert (done.runs, done.missed) == (10, 0)
+    assert (len(await times_of(database, needy)), done.missed) == (20, 0)
 
 
 async def test_nothing_is_made_for_a_schedule_that_was_changed_meanwhile(database: Database) -> None:
@@ -182,3 +182,21 @@ async def test_nothing_is_made_for_a_schedule_that_was_changed_meanwhile(databas
     with pytest.raises(ConflictError):
         await create_flow_run(database, seeded.caller, stale)
     assert len(await times_of(database, flow_id)) == 10
+
+
+async def test_a_server_that_stops_leaves_no_flow_leased(database: Database) -> None:
+    seeded = await seed(database)
+    flow_id = await register(seeded, EVERY_MINUTE)
+    now = (await times_of(database, flow_id))[-1]
+    async with database.transaction() as transaction:
+        # The runs wait for this lock.
+        await transaction.execute("select from flow where id = $1 for update", flow_id)
+        leased = "select lease is not null from flow_schedule where flow_id = $1"
+        round_ = asyncio.create_task(scheduler_of(database).run_once(now))
+        while not await database.fetch_value(leased, flow_id):  # noqa: ASYNC110 - nothing sets an event for it
+            await asyncio.sleep(0)
+        round_.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await round_
+    assert not await database.fetch_value(leased, flow_id)
+    assert len(await times_of(database, flow_id)) == 20

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from flowstead_server.domain.cron import is_random
 from flowstead_server.domain.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -250,6 +251,8 @@ def _cron_clock(data: Mapping[str, Any], common: dict[str, Any]) -> Clock:
     cron, day_or = data["cron"], data.get("day_or")
     if not isinstance(cron, str) or not croniter.is_valid(cron):
         raise ValueError(f"invalid cron string {str(cron)[:80]!r}")
+    if is_random(cron):
+        raise ValueError(f"the cron string {cron[:80]!r} is drawn by lot whenever it is read; write numbers")
     return CronClock(cron=cron, day_or=True if day_or is None else bool(day_or), **common)
 
 

@@ -21,4 +21,9 @@ def is_cron(text: str) -> bool:
     stripped = text.strip()
     if len(stripped.split()) not in _FIELD_COUNTS and not stripped.startswith("@"):
         return False
-    return bool(croniter.is_valid(stripped)) and _RANDOM.search(stripped) is None
+    return bool(croniter.is_valid(stripped)) and not is_random(stripped)
+
+
+def is_random(text: str) -> bool:
+    """Say whether an expression has a field that is drawn by lot, so that no two readers of it agree."""
+    return _RANDOM.search(text) is not None

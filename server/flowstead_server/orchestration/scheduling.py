@@ -1,7 +1,7 @@
 """Making the runs that schedules ask for. Any number of server processes may do so at once: no run is made twice.
 
-A flow that is looked at is leased for a minute. What is made for it is made only while the lease is the flow's, so that
-nothing of an old schedule comes after a new one was set. A process that dies leaves its flows to the next one.
+A flow that is looked at is leased for some seconds. What is made for it is made only while the lease is the flow's, so
+that nothing of an old schedule comes after a new one was set. A process that dies leaves its flows to the next one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ LOG_NAME: Final = "prefect-server.Scheduler.FlowRun"
 _FLOWS_AT_ONCE: Final = 25
 # While the database makes the runs of one batch, the next one is computed.
 _WORKERS: Final = 2
-_LEASE: Final = timedelta(minutes=1)
+_LEASE: Final = timedelta(seconds=20)
+_LAST_BATCH_SECONDS: Final = 2.0
 _RETRY_REFUSED: Final = timedelta(seconds=150)
 _RETRY_UNREADABLE: Final = timedelta(days=1)
 
@@ -84,7 +85,15 @@ class RunScheduler:
 
     async def _work(self, now: datetime | None, counts: Scheduled) -> None:
         while due := await store.lease(self._database, now, _FLOWS_AT_ONCE, _LEASE):
-            await self._schedule(due, counts)
+            batch = asyncio.create_task(self._schedule(due, counts))
+            try:
+                await asyncio.shield(batch)
+            except asyncio.CancelledError:
+                # The server stops. What is half done would make the next one wait until the leases end.
+                await asyncio.wait([batch], timeout=_LAST_BATCH_SECONDS)
+                batch.cancel()
+                await asyncio.gather(batch, return_exceptions=True)
+                raise
 
     async def schedule_flows(self, flow_ids: Sequence[UUID]) -> None:
         """Make the first runs of flows whose schedule was set just now. What fails is left to the next round."""

@@ -157,6 +157,7 @@ def test_unknown_zones_are_named(tz: str) -> None:
         {"clocks": [{"type": "IntervalClock", "interval": 1e300}]},
         {"clocks": [{"type": "CronClock", "cron": "every day"}]},
         {"clocks": [{"type": "CronClock", "cron": 5}]},
+        {"clocks": [{"type": "CronClock", "cron": "R R * * *"}]},
         {"clocks": [{"type": "CronClock", "cron": "* * * * *", "labels": "a"}]},
         {"clocks": [{"type": "CronClock", "cron": "* * * * *", "parameter_defaults": [1]}]},
         {"clocks": [{"type": "DatesClock", "dates": []}]},
