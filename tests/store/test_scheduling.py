@@ -23,6 +23,7 @@ from flowstead_server.orchestration.flow_groups import (
 from flowstead_server.orchestration.flow_runs import CreateFlowRun, create_flow_run
 from flowstead_server.orchestration.flows import CreateFlow, archive_flow, create_flow, set_schedule_inactive
 from flowstead_server.services.scheduler import Scheduler
+from flowstead_server.store import schedules
 
 MINUTE = timedelta(minutes=1)
 EVERY_MINUTE = {"type": "IntervalClock", "interval": 60_000_000}
@@ -181,6 +182,16 @@ async def test_nothing_is_made_for_a_schedule_that_was_changed_meanwhile(databas
     stale = CreateFlowRun(flow_id=flow_id, idempotency_key="k", schedule_lease=new_id())
     with pytest.raises(ConflictError):
         await create_flow_run(database, seeded.caller, stale)
+    (due,) = await schedules.lease(database, datetime.now(UTC) + timedelta(days=1), 1, MINUTE)
+    late = CreateFlowRun(flow_id=flow_id, idempotency_key="k", schedule_lease=due.lease)
+    async with database.transaction() as transaction:
+        await schedules.begin(transaction, seeded.caller.tenant_id, flow_id)
+        creating = asyncio.create_task(create_flow_run(database, seeded.caller, late))
+        waiting = "select count(*) from pg_locks where not granted"
+        while not await database.fetch_value(waiting):  # noqa: ASYNC110 - nothing sets an event for it
+            await asyncio.sleep(0)
+    with pytest.raises(ConflictError):
+        await creating
     assert len(await times_of(database, flow_id)) == 10
 
 

@@ -181,7 +181,9 @@ def missed_message(decided: Plan, policy: MissedRuns) -> str:
     number = f"{'More than ' if decided.more_missed else ''}{decided.missed} scheduled {'run' if few else 'runs'}"
     span = f"of {first}" if first == last else f"from {first} to {last}"
     done = f"{decided.caught_up} of them made late" if decided.caught_up else "skipped"
-    return f"{number} {span} could not be made in time, because no server was there: {done} (missed runs: {policy})."
+    return (
+        f"{number} {span} could not be made in time, because no scheduler was at work: {done} (missed runs: {policy})."
+    )
 
 
 def _plans(due: Sequence[store.DueFlow], rules: SchedulingRules) -> list[Plan | str]:
