@@ -11,7 +11,7 @@ import pytest
 from seeds import Seed, seed, serialized_flow
 
 from flowstead_server.db import Database
-from flowstead_server.domain.errors import ConflictError
+from flowstead_server.domain.errors import BadInputError, ConflictError
 from flowstead_server.domain.ids import new_id
 from flowstead_server.domain.scheduling import MissedRuns, SchedulingRules
 from flowstead_server.orchestration.flow_groups import (
@@ -211,3 +211,15 @@ async def test_a_server_that_stops_leaves_no_flow_leased(database: Database) -> 
         await round_
     assert not await database.fetch_value(leased, flow_id)
     assert len(await times_of(database, flow_id)) == 20
+
+
+async def test_the_schedule_of_a_group_may_have_a_policy_of_its_own(database: Database) -> None:
+    seeded = await seed(database)
+    flow_id = await register(seeded, EVERY_MINUTE)
+    group_id = await database.fetch_value("select flow_group_id from flow where id = $1", flow_id)
+    with pytest.raises(BadInputError, match="Missed runs can be skip, latest, all, not 'some'"):
+        await set_flow_group_schedule(database, seeded.caller, group_id, [], [IntervalClock(60)], None, "some")
+    await set_flow_group_schedule(database, seeded.caller, group_id, [], [IntervalClock(60)], None, "latest")
+    now = (await times_of(database, flow_id))[-1] + timedelta(minutes=5, seconds=1)
+    done = await scheduler_of(database).run_once(now)
+    assert (done.missed, done.runs) == (5, 11)

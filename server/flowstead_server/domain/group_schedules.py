@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flowstead_server.domain.cron import is_cron
 from flowstead_server.domain.errors import BadInputError
+from flowstead_server.domain.scheduling import MissedRuns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,12 +34,19 @@ class IntervalClock:
 
 
 def group_schedule(
-    cron_clocks: Sequence[CronClock], interval_clocks: Sequence[IntervalClock], timezone: str | None, now: datetime
+    cron_clocks: Sequence[CronClock],
+    interval_clocks: Sequence[IntervalClock],
+    timezone: str | None,
+    now: datetime,
+    missed_runs: str | None = None,
 ) -> dict[str, Any]:
     """Return a serialized schedule: cron clocks first, all starting now on the wall clock of `timezone`, if given.
 
-    Raises BadInputError for an unknown zone and for a clock that nobody can load.
+    `missed_runs` names a MissedRuns policy. Raises BadInputError for an unknown zone or policy, and for a clock that
+    nobody can load.
     """
+    if missed_runs is not None and missed_runs not in list(MissedRuns):
+        raise BadInputError(f"Missed runs can be {', '.join(MissedRuns)}, not {missed_runs[:80]!r}.")
     start = _start(timezone, now)
     crons = [
         _clock("CronClock", {"cron": clock.cron}, clock.parameter_defaults, start, ok=is_cron(clock.cron))
@@ -55,7 +63,8 @@ def group_schedule(
         )
         for clock in interval_clocks
     ]
-    return {"type": "Schedule", "clocks": crons + intervals}
+    policy = {} if missed_runs is None else {"missed_runs": missed_runs}
+    return {"type": "Schedule", "clocks": crons + intervals, **policy}
 
 
 def _start(timezone: str | None, now: datetime) -> dict[str, str] | None:

@@ -46,13 +46,15 @@ class SchedulingRules:
 class Plan:
     """What to do for one flow. `runs`: those to create, in order; `through`: up to which tick they go.
 
-    `due`: when to look again, null if the schedule has ended. `missed`: how many runs were missed, from `missed_from`
-    to `missed_to`, of which `caught_up` are among `runs`; `more_missed` if there may be more.
+    `policy`: what was done about missed runs. `due`: when to look again, null if the schedule has ended. `missed`: how
+    many runs were missed, from `missed_from` to `missed_to`, of which `caught_up` are among `runs`; `more_missed` if
+    there may be more.
     """
 
     runs: Sequence[Event]
     due: datetime | None
     through: datetime
+    policy: MissedRuns
     missed: int = 0
     missed_from: datetime | None = None
     missed_to: datetime | None = None
@@ -93,6 +95,7 @@ def plan(
         runs=[*missed.caught_up, *new],
         due=due,
         through=max([cursor, now, *(event.tick for event in new)]),
+        policy=rules.missed_runs,
         missed=missed.count,
         missed_from=missed.first,
         missed_to=missed.last,
@@ -131,6 +134,12 @@ def _missed(schedule: Schedule, after: datetime, now: datetime, policy: MissedRu
         # Too many to go through: half of them, counted back from now, certainly lead up to it.
         caught_up = _missed(schedule, now - (search.seen_to - after) / 2, now, policy).caught_up or caught_up
     return _Missed(count, first, last, more, caught_up, to_come)
+
+
+def own_policy(schedule: object, otherwise: MissedRuns) -> MissedRuns:
+    """Return the policy that a serialized schedule names as `missed_runs`, if it names one."""
+    named = schedule.get("missed_runs") if isinstance(schedule, dict) else None
+    return MissedRuns(named) if named in list(MissedRuns) else otherwise
 
 
 def idempotency_key(event: Event) -> str:

@@ -112,12 +112,13 @@ async def set_flow_group_schedule(
     cron_clocks: Sequence[CronClock],
     interval_clocks: Sequence[IntervalClock],
     timezone: str | None,
+    missed_runs: str | None = None,
 ) -> bool:
     """Replace the schedule, and the waiting runs that the old one made by its own; false if there is no such group.
 
-    Raises BadInputError for an unknown time zone or an unusable clock.
+    Raises BadInputError for an unknown time zone or policy, or an unusable clock.
     """
-    schedule = encode(group_schedule(cron_clocks, interval_clocks, timezone, datetime.now(UTC)))
+    schedule = encode(group_schedule(cron_clocks, interval_clocks, timezone, datetime.now(UTC), missed_runs))
     return await _set_schedule(database, caller, flow_group_id, schedule)
 
 

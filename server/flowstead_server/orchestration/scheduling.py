@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +17,7 @@ import orjson
 from flowstead_server.domain.caller import Caller
 from flowstead_server.domain.errors import BadInputError, ConflictError, FlowsteadError, NotFoundError
 from flowstead_server.domain.schedules import read_schedule
-from flowstead_server.domain.scheduling import MissedRuns, Plan, SchedulingRules, idempotency_key, plan
+from flowstead_server.domain.scheduling import Plan, SchedulingRules, idempotency_key, own_policy, plan
 from flowstead_server.orchestration.flow_runs import CreateFlowRun, FlowRunCreator
 from flowstead_server.orchestration.logs import write_run_logs
 from flowstead_server.store import schedules as store
@@ -144,7 +144,7 @@ class RunScheduler:
             next_one = min(decided.caught_up, len(made) - 1)
             await self._tell(caller, flow, decided, made[next_one])
         elif decided.missed:
-            logger.warning("The flow %r (%s): %s", flow.name, flow.id, missed_message(decided, self.rules.missed_runs))
+            logger.warning("The flow %r (%s): %s", flow.name, flow.id, missed_message(decided))
         return store.Outcome(flow.id, flow.lease, decided.due, decided.through)
 
     async def _create(self, caller: Caller, flow: store.DueFlow, event: Event) -> UUID:
@@ -161,7 +161,7 @@ class RunScheduler:
         )
 
     async def _tell(self, caller: Caller, flow: store.DueFlow, decided: Plan, flow_run_id: UUID) -> None:
-        message = missed_message(decided, self.rules.missed_runs)
+        message = missed_message(decided)
         logger.warning("The flow %r (%s): %s", flow.name, flow.id, message)
         line = {"flow_run_id": flow_run_id, "level": "WARNING", "name": LOG_NAME, "message": message}
         try:
@@ -170,7 +170,7 @@ class RunScheduler:
             logger.warning("The log of the flow run %s does not say that runs were missed: %s", flow_run_id, error)
 
 
-def missed_message(decided: Plan, policy: MissedRuns) -> str:
+def missed_message(decided: Plan) -> str:
     """Return the log line about runs that were missed."""
     first, last = (
         moment.astimezone(UTC).isoformat(sep=" ", timespec="seconds")
@@ -182,7 +182,8 @@ def missed_message(decided: Plan, policy: MissedRuns) -> str:
     span = f"of {first}" if first == last else f"from {first} to {last}"
     done = f"{decided.caught_up} of them made late" if decided.caught_up else "skipped"
     return (
-        f"{number} {span} could not be made in time, because no scheduler was at work: {done} (missed runs: {policy})."
+        f"{number} {span} could not be made in time, because no scheduler was at work: {done} "
+        f"(missed runs: {decided.policy})."
     )
 
 
@@ -195,7 +196,9 @@ def _plan(flow: store.DueFlow, rules: SchedulingRules) -> Plan | str:
     if flow.schedule is None:
         return "it has none."
     try:
-        schedule = read_schedule(orjson.loads(flow.schedule))
+        data = orjson.loads(flow.schedule)
+        schedule = read_schedule(data)
+        rules = replace(rules, missed_runs=own_policy(data, rules.missed_runs))
         return plan(schedule, now=flow.now, through=flow.through, rules=rules, spread=flow.id.int)
     except FlowsteadError as error:
         return error.message

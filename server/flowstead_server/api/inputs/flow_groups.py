@@ -80,6 +80,10 @@ class SetFlowGroupScheduleInput:
     timezone: str | None = strawberry.field(
         description="Zone whose wall clock all clocks follow, such as `Europe/Berlin`; null means UTC."
     )
+    missed_runs: str | None = strawberry.field(
+        description="What becomes of runs that no scheduler was at work to make: `skip`, `latest` or `all`; null means "
+        "as the server is set."
+    )
 
 
 @wire_input(name="delete_flow_group_schedule_input", description="The flow group whose schedule is to go.")

@@ -124,6 +124,7 @@ class FlowGroupMutations:
                 for clock in input_.interval_clocks or ()
             ],
             input_.timezone,
+            input_.missed_runs,
         )
         return SuccessPayload(success=success)
 
