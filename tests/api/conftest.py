@@ -23,7 +23,7 @@ async def shared_api(postgres: EmbeddedPostgres, template_database: str) -> Asyn
     """A server for all tests of a module, which must not mind what the others store."""
     name = f"shared_{os.getpid()}_{uuid4().hex[:8]}"
     async with await Database.connect(postgres.dsn_of("postgres")) as admin:
-        await admin.execute(f'create database "{name}" template "{template_database}"')
+        await admin.execute(f'create database "{name}" template "{template_database}" strategy file_copy')
         try:
             async with await Database.connect(postgres.dsn_of(name)) as database, running_api(database) as api:
                 yield api

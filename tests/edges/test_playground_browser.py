@@ -55,7 +55,7 @@ async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
 async def api(postgres: EmbeddedPostgres, template_database: str) -> AsyncIterator[Api]:
     name = f"playground_{os.getpid()}"
     async with await Database.connect(postgres.dsn_of("postgres")) as admin:
-        await admin.execute(f'create database "{name}" template "{template_database}"')
+        await admin.execute(f'create database "{name}" template "{template_database}" strategy file_copy')
         try:
             async with await Database.connect(postgres.dsn_of(name)) as database, running_api(database) as running:
                 project = await running.mutate("create_project", name="playground")

@@ -44,7 +44,7 @@ async def many_rows(postgres: EmbeddedPostgres, template_database: str) -> Async
     """A connection to a database with 21,600 flow runs."""
     name = f"plans_{os.getpid()}_{os.urandom(4).hex()}"
     admin = await asyncpg.connect(postgres.dsn_of("postgres"))
-    await admin.execute(f'create database "{name}" template "{template_database}"')
+    await admin.execute(f'create database "{name}" template "{template_database}" strategy file_copy')
     connection = await asyncpg.connect(postgres.dsn_of(name), server_settings={"jit": "off"})
     await connection.execute("set session_replication_role = replica")
     await connection.execute("select ensure_log_partitions(0)")

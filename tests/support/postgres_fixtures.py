@@ -81,7 +81,8 @@ def database_dsn(postgres: EmbeddedPostgres, template_database: str) -> Iterator
 def _new_database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     admin = postgres.dsn_of("postgres")
-    asyncio.run(_run(admin, f'create database "{name}" template "{template}"'))
+    # Copying files costs less than half of what copying through the log does, as nothing waits for the disk here.
+    asyncio.run(_run(admin, f'create database "{name}" template "{template}" strategy file_copy'))
     yield postgres.dsn_of(name)
     asyncio.run(_run(admin, f'drop database if exists "{name}" with (force)'))
 
