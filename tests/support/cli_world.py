@@ -255,7 +255,8 @@ class Terminal:
             termios.tcsetwinsize(slave, (24, columns))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "prefect", *arguments],
-            env=cli.env,
+            # These would win over the size of the terminal; the workers of a parallel test run set them.
+            env={name: value for name, value in cli.env.items() if name not in {"COLUMNS", "LINES"}},
             cwd=cli.folder,
             stdin=slave,
             stdout=slave,

@@ -108,6 +108,7 @@ def values_for(mutation: str, owned: Belongings) -> dict[str, Any]:
         "flow_run_version": 1,
         "map_index": 5,
         "first": 5,
+        "missed_runs": "skip",
         "count": 2,
         "batch_id": NOBODY,
         "report_refusals": False,

@@ -25,6 +25,8 @@ __all__ = ["KubernetesJob", "KubernetesLauncher"]
 
 _ATTEMPTS = 3
 _RETRY_SECONDS = 1.0
+_BEHIND_LOOKS = 40
+_BEHIND_SECONDS = 0.05
 _PATIENT = 5
 _REMOVAL_SECONDS = 30.0
 _KILLED = 128 + 9
@@ -74,6 +76,11 @@ class KubernetesJob:
         what += f" with {', '.join(pods)}" if pods else ""
         if not done:
             return f"{what} (deleted, but its pods are still there)"
+        # The end of the pods is told on a stream of its own, which may be a moment behind that of the Jobs.
+        for _ in range(_BEHIND_LOOKS):
+            if not pods or exit_codes(followed.pods.values()):
+                break
+            await asyncio.sleep(_BEHIND_SECONDS)
         how = "SIGKILL" if _KILLED in exit_codes(followed.pods.values()) else "SIGTERM"
         return f"{what} by {how}" if pods else what
 

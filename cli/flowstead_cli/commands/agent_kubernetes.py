@@ -189,7 +189,7 @@ def install_command(
 
     Examples:
 
-      prefect agent kubernetes install --image ours/flowstead:1 --api http://flowstead:4200 --rbac > agent.yaml
+      prefect agent kubernetes install --image ours/flowstead:1 --rbac
     """
     install(
         {
