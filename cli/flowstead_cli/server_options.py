@@ -14,11 +14,13 @@ __all__ = [
     "Expose",
     "ExternalPostgres",
     "Host",
+    "NoServices",
     "NoUi",
     "NoUpgrade",
     "Port",
     "PostgresUrl",
     "StartOptions",
+    "database_arguments",
     "server_arguments",
     "start_options",
 ]
@@ -55,6 +57,12 @@ AllowUnauthenticated = Annotated[
 ]
 
 NoUi = Annotated[bool, typer.Option("--no-ui", "-u", help="Show browsers no playground.")]
+NoServices = Annotated[
+    bool,
+    typer.Option(
+        "--no-services", help="Run no services here; `prefect server services start` does, in its own process."
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,7 @@ class StartOptions:
     no_upgrade: bool = False
     allow_unauthenticated: bool = False
     no_ui: bool = False
+    no_services: bool = False
     hide_welcome: bool = False
     detach: bool = False
 
@@ -80,33 +89,45 @@ def server_arguments(options: StartOptions) -> list[str]:
     """
     from prefect import config
 
-    if options.data_dir is not None and options.postgres_url is not None:
-        raise CliError("--data-dir is for the embedded PostgreSQL; it cannot be combined with --postgres-url.")
-
     server = config.server
     port = server.port if options.port is None else options.port
-    # A directory on the command line wins over a configured database.
-    configured = None if options.data_dir else server.database.get("connection_url")
-    postgres_url = options.postgres_url or configured or None
-    arguments = ["--host", options.host or str(server.host_ip), "--port", str(port)]
-    if postgres_url:
-        arguments += ["--postgres-url", postgres_url]
-    else:
-        arguments += ["--data-dir", str(options.data_dir or Path(config.home_dir).expanduser() / "pgdata")]
-    if options.no_upgrade:
-        arguments.append("--no-upgrade")
+    arguments = ["--host", options.host or str(server.host_ip), "--port", str(port), *database_arguments(options)]
     if options.allow_unauthenticated:
         arguments.append("--allow-unauthenticated")
     if options.no_ui:
         arguments.append("--no-ui")
+    if options.no_services:
+        arguments.append("--no-services")
+    return arguments
+
+
+def database_arguments(options: StartOptions) -> list[str]:
+    """Return those arguments of a server process that say which database it uses, and whether it may be changed.
+
+    Raises:
+        CliError: options contradict each other.
+    """
+    from prefect import config
+
+    if options.data_dir is not None and options.postgres_url is not None:
+        raise CliError("--data-dir is for the embedded PostgreSQL; it cannot be combined with --postgres-url.")
+    # A directory on the command line wins over a configured database.
+    configured = None if options.data_dir else config.server.database.get("connection_url")
+    postgres_url = options.postgres_url or configured or None
+    if postgres_url:
+        arguments = ["--postgres-url", postgres_url]
+    else:
+        arguments = ["--data-dir", str(options.data_dir or Path(config.home_dir).expanduser() / "pgdata")]
+    if options.no_upgrade:
+        arguments.append("--no-upgrade")
     return arguments
 
 
 def start_options(
     *,
-    port: int | None,
-    host: str | None,
-    expose: bool,
+    port: int | None = None,
+    host: str | None = None,
+    expose: bool = False,
     data_dir: Path | None,
     postgres_url: str | None,
     external_postgres: bool,

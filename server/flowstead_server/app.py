@@ -11,23 +11,28 @@ import asyncio
 import contextlib
 import errno
 import os
-import signal
 import socket
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import orjson
 import uvicorn
 
-from flowstead_server.db.database import Database
-from flowstead_server.db.migrator import migrate
 from flowstead_server.domain.errors import StartupError
+from flowstead_server.parts import (
+    database_url,
+    on_stop_signals,
+    open_database,
+    running_hub,
+    running_services,
+    say_ready,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from flowstead_server.api.schema import ApiSchema
     from flowstead_server.compiler.limits import Limits
+    from flowstead_server.db.database import Database
     from flowstead_server.services.loop import Service
     from flowstead_server.settings import Settings
     from flowstead_server.web.app import WebApplication
@@ -35,7 +40,6 @@ if TYPE_CHECKING:
 _BACKLOG = 1024
 _KEEP_ALIVE_SECONDS = 75
 _PING_SECONDS = 20.0
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class WebServer(uvicorn.Server):
@@ -115,33 +119,22 @@ async def run(settings: Settings) -> None:
         StartupError: the server cannot be started.
         asyncio.CancelledError: a signal came before requests were answered; everything is undone.
     """
-    loop = asyncio.get_running_loop()
     main = asyncio.current_task()
     if main is None:
         raise RuntimeError("A server runs inside a task.")
-    # `nohup` starts programs with SIGHUP ignored, which has to stay so.
-    numbers = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    for number in numbers:
-        loop.add_signal_handler(number, main.cancel)
+    on_stop_signals(main.cancel)
     async with Server(settings) as server:
-        for number in numbers:
-            loop.add_signal_handler(number, server.stop)
+        on_stop_signals(server.stop)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve())
             await server.wait_answering()
-            _say_ready(settings, server.port)
-
-
-def _say_ready(settings: Settings, port: int) -> None:
-    """Tell whoever started the server where it is. Whoever waited may have gone; that is no reason to stop."""
-    about = {"host": settings.host, "port": port, "pid": os.getpid(), "playground": settings.shows_playground}
-    line = orjson.dumps(about) + b"\n"
-    with contextlib.suppress(OSError):
-        if settings.ready_fd is not None:
-            os.write(settings.ready_fd, line)
-            os.close(settings.ready_fd)
-        elif settings.port == 0:
-            os.write(1, line)
+            about = {
+                "host": settings.host,
+                "port": server.port,
+                "pid": os.getpid(),
+                "playground": settings.shows_playground,
+            }
+            say_ready(about, ready_fd=settings.ready_fd, otherwise=settings.port == 0)
 
 
 @contextlib.contextmanager
@@ -180,39 +173,11 @@ async def _application(settings: Settings) -> AsyncIterator[WebApplication]:
         # Building the schema takes about as long as starting PostgreSQL does; side by side they take as long as one.
         schema_task = asyncio.create_task(asyncio.to_thread(_load_schema, settings.limits))
         parts.push_async_callback(_ended, schema_task)
-        dsn = await parts.enter_async_context(_database_url(settings))
-        await migrate(dsn, apply=settings.upgrade)
-        database = await Database.connect(
-            dsn, max_connections=settings.max_connections, statement_timeout=settings.statement_timeout
-        )
+        dsn = await parts.enter_async_context(database_url(settings))
+        database = await open_database(settings, dsn)
         parts.push_async_callback(database.close)
         schema = await schema_task
         yield await _connect_parts(settings, database, schema, parts)
-
-
-@contextlib.asynccontextmanager
-async def _database_url(settings: Settings) -> AsyncIterator[str]:
-    """Yield the URL of the database; the embedded PostgreSQL runs until the end."""
-    if settings.postgres_url:
-        yield settings.postgres_url
-        return
-    from flowstead_server.db.embedded import EmbeddedPostgres  # noqa: PLC0415 - only where this database is used
-
-    start = asyncio.create_task(EmbeddedPostgres.start(settings.data_dir))
-    try:
-        embedded = await asyncio.shield(start)
-    except asyncio.CancelledError:
-        # The start goes on in its thread: what it brings up has to be stopped.
-        with contextlib.suppress(StartupError):
-            await (await start).stop()
-        raise
-    keeper = asyncio.create_task(embedded.keep_running(), name="embedded-postgres")
-    try:
-        yield embedded.dsn
-    finally:
-        keeper.cancel()
-        await asyncio.wait([keeper])
-        await embedded.stop()
 
 
 def _load_schema(limits: Limits) -> ApiSchema:
@@ -229,36 +194,24 @@ async def _connect_parts(
     settings: Settings, database: Database, schema: ApiSchema, parts: contextlib.AsyncExitStack
 ) -> WebApplication:
     # Imported where the schema has been loaded already, so that its thread does the work.
+    from flowstead_server.orchestration.scheduling import RunScheduler  # noqa: PLC0415
     from flowstead_server.orchestration.tenants import ensure_default_tenant  # noqa: PLC0415
-    from flowstead_server.pubsub.hub import Hub  # noqa: PLC0415
+    from flowstead_server.services.assembly import background_services  # noqa: PLC0415
     from flowstead_server.services.heartbeat_reception import HeartbeatReception  # noqa: PLC0415
-    from flowstead_server.services.lazarus import Lazarus  # noqa: PLC0415
-    from flowstead_server.services.log_batches import LogBatches  # noqa: PLC0415
     from flowstead_server.services.log_partitions import LogPartitions  # noqa: PLC0415
-    from flowstead_server.services.scheduler import Scheduler  # noqa: PLC0415
-    from flowstead_server.services.zombie_reaper import ZombieReaper  # noqa: PLC0415
     from flowstead_server.web.app import WebApplication  # noqa: PLC0415
+    from flowstead_server.web.metrics import Metrics  # noqa: PLC0415
     from flowstead_server.web.playground import built_playground  # noqa: PLC0415
 
     tenant_id = await ensure_default_tenant(database)
-    partitions = LogPartitions(database)
-    await partitions.round()
-    hub = Hub(database.open_connection)
-    database.hints = hub
-    await hub.start()
-    parts.push_async_callback(hub.stop)
-    liveness = settings.liveness
-    services: list[Service] = [partitions, LogBatches(database), HeartbeatReception(database, liveness.rules)]
-    if liveness.zombie_reaper:
-        services.append(ZombieReaper(database, liveness.rules, liveness.zombie_reaper_interval))
-    if liveness.lazarus:
-        services.append(Lazarus(database, liveness.rules, liveness.lazarus_interval))
-    scheduler = Scheduler(database, settings.scheduling)
-    if settings.scheduler:
-        services.append(scheduler)
-    for service in services:
-        service.start()
-        parts.push_async_callback(service.stop)
+    await LogPartitions(database).run_once()
+    # The verbs that set a schedule make its first runs by these rules, whether or not the scheduler runs here.
+    database.part(RunScheduler).rules = settings.scheduling
+    hub = await parts.enter_async_context(running_hub(database))
+    services: list[Service[Any]] = [HeartbeatReception(database, settings.liveness.rules)]
+    if settings.services:
+        services += background_services(settings, database)
+    await parts.enter_async_context(running_services(services))
     return WebApplication(
         schema=schema,
         database=database,
@@ -268,6 +221,7 @@ async def _connect_parts(
         body_limit=settings.body_limit,
         access_log=settings.access_log,
         playground=built_playground() if settings.shows_playground else None,
+        metrics=Metrics(version("flowstead"), database, services, hub) if settings.metrics else None,
     )
 
 

@@ -4,26 +4,24 @@ Arguments win over the environment, the environment over the defaults. A value t
 that names the value, where it came from and what to write instead.
 """
 
-import argparse
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from flowstead_server.command_line import DEFAULT_PORT, LEVELS, Program, parser_of
 from flowstead_server.compiler.limits import MOST_ROWS, Limits
 from flowstead_server.domain.errors import StartupError
 from flowstead_server.domain.liveness import LivenessRules
 from flowstead_server.domain.scheduling import MissedRuns, SchedulingRules
 
-DEFAULT_PORT = 4200
 DEFAULT_BODY_LIMIT = 5 * 1024 * 1024
 DEFAULT_STATEMENT_TIMEOUT = 30.0
 _MAX_PORT = 65_535
 _MIN_SECONDS, _MAX_SECONDS = 0.001, 86_400
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +61,8 @@ class Settings:
     liveness: LivenessSettings = field(default_factory=LivenessSettings)
     scheduler: bool = True
     scheduling: SchedulingRules = field(default_factory=SchedulingRules)
+    services: bool = True
+    metrics: bool = True
 
     @property
     def shows_playground(self) -> bool:
@@ -94,14 +94,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Put settings together from a command line (without the program's name) and an environment.
+def read_settings(
+    arguments: Sequence[str], environment: Mapping[str, str], program: Program = Program.SERVER
+) -> Settings:
+    """Put settings together from the command line of a program (without its name) and an environment.
 
     Raises:
         StartupError: a value makes no sense.
         SystemExit: the command line is wrong or asks for help; argparse has said so.
     """
-    options = _parser().parse_args(arguments)
+    options = parser_of(program).parse_args(arguments)
     source = _Environment(environment)
     home = Path(source.text("PREFECT__HOME_DIR") or "~/.prefect").expanduser()
     data_dir = options.data_dir or source.text("PREFECT__SERVER__DATA_DIR")
@@ -118,7 +120,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         ready_fd=options.ready_fd,
         access_log=options.access_log or source.flag("PREFECT__SERVER__ACCESS_LOG"),
         playground=not options.no_ui and source.flag("PREFECT__SERVER__UI__PLAYGROUND", default=True),
-        log_level=options.log_level or source.choice("PREFECT__SERVER__LOG_LEVEL", _LEVELS, "INFO"),
+        log_level=options.log_level or source.choice("PREFECT__SERVER__LOG_LEVEL", LEVELS, "INFO"),
         body_limit=source.number("PREFECT__SERVER__BODY_LIMIT", DEFAULT_BODY_LIMIT),
         max_connections=source.number("PREFECT__SERVER__DATABASE__MAX_CONNECTIONS", 20),
         statement_timeout=source.seconds("PREFECT__SERVER__DATABASE__STATEMENT_TIMEOUT", DEFAULT_STATEMENT_TIMEOUT),
@@ -126,8 +128,11 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         liveness=_read_liveness(source),
         scheduler=source.flag("PREFECT__SERVER__SERVICES__SCHEDULER", default=True),
         scheduling=_read_scheduling(source),
+        services=not options.no_services and source.flag("PREFECT__SERVER__SERVICES__ENABLED", default=True),
+        metrics=source.flag("PREFECT__SERVER__METRICS", default=True),
     )
-    settings.check()
+    if program is Program.SERVER:
+        settings.check()
     return settings
 
 
@@ -186,27 +191,6 @@ def _read_limits(source: "_Environment", *, disable_introspection: bool) -> Limi
         most_rows=most_rows,
         introspection=not disable_introspection and source.flag("PREFECT__SERVER__INTROSPECTION", default=True),
     )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m flowstead_server", description="Run the Flowstead API server until Ctrl-C or SIGTERM."
-    )
-    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, help=f"port to listen on; 0 takes a free one (default: {DEFAULT_PORT})")
-    database = parser.add_mutually_exclusive_group()
-    database.add_argument("--data-dir", help="directory of the embedded PostgreSQL (default: ~/.prefect/pgdata)")
-    database.add_argument("--postgres-url", help="use this PostgreSQL (15 or newer) instead of the embedded one")
-    parser.add_argument("--no-upgrade", action="store_true", help="apply no migrations; end if the database needs some")
-    parser.add_argument("--allow-unauthenticated", action="store_true", help="listen on any address without a login")
-    parser.add_argument("--ready-fd", type=int, help="write one JSON line here when the server answers")
-    parser.add_argument("--access-log", action="store_true", help="log a line for each request")
-    parser.add_argument("--no-ui", action="store_true", help="show browsers no playground")
-    parser.add_argument(
-        "--disable-introspection", action="store_true", help="do not tell clients what the API consists of"
-    )
-    parser.add_argument("--log-level", choices=_LEVELS, help="least level to log (default: INFO)")
-    return parser
 
 
 class _Environment:

@@ -276,7 +276,7 @@ async def test_batch_ids_are_forgotten_after_an_hour(world: World) -> None:
     age = "update log_batch set created = created - $2::interval where batch_id = $1"
     await world.api.database.execute(age, old, timedelta(minutes=61))
     await world.api.database.execute(age, young, timedelta(minutes=59))
-    await LogBatches(world.api.database).round()
+    await LogBatches(world.api.database).run_once()
     assert [str(row[0]) for row in await world.api.database.fetch("select batch_id from log_batch")] == [young]
 
 

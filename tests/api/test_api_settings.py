@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from flowstead_server.command_line import Program
 from flowstead_server.domain.errors import StartupError
 from flowstead_server.settings import is_loopback, read_settings
 
@@ -44,6 +45,15 @@ def test_services_can_be_switched_off_and_limited() -> None:
     liveness = read_settings([], environment).liveness
     assert (liveness.rules.limit.total_seconds(), liveness.rules.attempts) == (90, 3)
     assert (liveness.zombie_reaper, liveness.lazarus, liveness.lazarus_interval) == (False, False, 60)
+
+
+def test_a_process_may_run_no_services_or_only_them() -> None:
+    assert read_settings([], {}).services
+    assert not read_settings(["--no-services"], {}).services
+    assert not read_settings([], {"PREFECT__SERVER__SERVICES__ENABLED": "false"}).services
+    # What only concerns listening is no reason to refuse a process that does not listen.
+    settings = read_settings(["--log-level", "DEBUG"], {"PREFECT__SERVER__HOST_IP": "0.0.0.0"}, Program.SERVICES)
+    assert (settings.services, settings.log_level) == (True, "DEBUG")
 
 
 def test_a_data_directory_on_the_command_line_means_the_embedded_database() -> None:

@@ -97,3 +97,50 @@ def test_a_server_that_cannot_start_says_why(tmp_path):
     assert "--allow-unauthenticated" in done.stderr
     assert done.stdout == ""
     assert postgres_of(tmp_path) == []
+
+
+def test_services_run_in_processes_of_their_own(tmp_path):
+    """Two of them beside a server without any, on one embedded database; SIGTERM and Ctrl-C end them cleanly."""
+    cli = Cli(tmp_path, None)
+    data = ["--data-dir", str(tmp_path / "pgdata")]
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(
+            cli.start("server", "start", "--port", "0", "--no-services", *data, stdout=subprocess.PIPE)
+        )
+        url = re.search(r"The API is at (http://localhost:\d+) ", server.stdout.readline())[1]
+        processes = [
+            stack.enter_context(cli.start("server", "services", "start", *data, stdout=subprocess.PIPE))
+            for _ in range(2)
+        ]
+        for process in processes:
+            line = process.stdout.readline()
+            assert line.startswith("The services run: "), line
+            assert "scheduler" in line
+            assert "heartbeat_reception" not in line
+        with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        assert re.findall(r'flowstead_service_rounds_total{service="(\w+)"}', text) == ["heartbeat_reception"]
+        for process, number in zip([*processes, server], [signal.SIGTERM, signal.SIGINT, signal.SIGTERM], strict=True):
+            process.send_signal(number)
+            process.stdout.read()
+            assert process.wait(30) == 0
+    assert postgres_of(tmp_path) == []
+
+
+def test_services_wait_for_a_database_and_refuse_what_waiting_does_not_mend(tmp_path):
+    cli = Cli(tmp_path, None)
+    url = "postgres://x:secret@127.0.0.1:9/z"
+    with cli.start("server", "services", "start", "--postgres-url", url, stderr=subprocess.PIPE) as process:
+        line = process.stderr.readline()
+        assert "postgres://x:…@127.0.0.1:9/z: nobody answers there" in line
+        assert line.endswith("Waiting for it.\n")
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+    assert process.returncode == 0
+    done = cli("server", "services", "start", "--postgres-url", "nonsense://", code=1)
+    assert "the URL is not valid" in done.stderr
+    (tmp_path / "file").write_text("")
+    done = cli("server", "services", "start", "--data-dir", str(tmp_path / "file"), code=1)
+    assert str(tmp_path / "file") in done.stderr
+    done = cli("server", "services", "start", "--data-dir", "x", "--postgres-url", url, code=1)
+    assert "cannot be combined" in done.stderr

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from flowstead_server.app import WebServer, listening_socket, web_config
 from flowstead_server.db import Database
 from flowstead_server.orchestration.tenants import ensure_default_tenant
 from flowstead_server.pubsub.hub import Hub
+from flowstead_server.services.loop import Service
 from flowstead_server.settings import Settings
 from flowstead_server.web.app import WebApplication
+from flowstead_server.web.metrics import Metrics
 from flowstead_server.web.playground import built_playground
 
 BODY_LIMIT = 200_000
@@ -128,8 +130,8 @@ async def serving(application: WebApplication) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def running_api(database: Database) -> AsyncIterator[Api]:
-    """Run a server over a database, with hints that go in and out."""
+async def running_api(database: Database, services: Sequence[Service[Any]] = ()) -> AsyncIterator[Api]:
+    """Run a server over a database, with hints that go in and out. It shows the figures of `services`."""
     tenant_id = await ensure_default_tenant(database)
     hub = Hub(database.open_connection)
     database.hints = hub
@@ -144,6 +146,7 @@ async def running_api(database: Database) -> AsyncIterator[Api]:
             version="9.9.9",
             body_limit=BODY_LIMIT,
             playground=built_playground(),
+            metrics=Metrics("9.9.9", database, services, hub),
         )
         async with serving(application) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
             yield Api(url, client, database, hub, tenant_id)

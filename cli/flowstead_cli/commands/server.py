@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flowstead_cli.commands.server_services import services
 from flowstead_cli.errors import CliError
 from flowstead_cli.legacy_options import ServerCommand
 from flowstead_cli.output.lines import GREEN, say, step
@@ -19,6 +20,7 @@ from flowstead_cli.server_options import (
     Expose,
     ExternalPostgres,
     Host,
+    NoServices,
     NoUi,
     NoUpgrade,
     Port,
@@ -31,6 +33,7 @@ from flowstead_cli.supervisors import Supervisor, SupervisorOption
 from flowstead_cli.wiring import group_app
 
 app = group_app("Run the server, and manage it.")
+app.add_typer(services, name="services")
 
 _LOG_TAIL = 2000
 
@@ -190,6 +193,7 @@ def start(
     no_upgrade: NoUpgrade = False,
     allow_unauthenticated: AllowUnauthenticated = False,
     no_ui: NoUi = False,
+    no_services: NoServices = False,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when the server answers, and leave it running.")
     ] = False,
@@ -217,6 +221,7 @@ def start(
             no_upgrade=no_upgrade,
             allow_unauthenticated=allow_unauthenticated,
             no_ui=no_ui,
+            no_services=no_services,
             hide_welcome=hide_welcome,
             detach=detach,
         )
@@ -240,6 +245,7 @@ def config_command(
     no_upgrade: NoUpgrade = False,
     allow_unauthenticated: AllowUnauthenticated = False,
     no_ui: NoUi = False,
+    no_services: NoServices = False,
     supervisor: SupervisorOption = Supervisor.SYSTEMD,
 ) -> None:
     """Print a file with which systemd or supervisord keeps the server running, and nothing else.
@@ -258,6 +264,7 @@ def config_command(
         no_upgrade=no_upgrade,
         allow_unauthenticated=allow_unauthenticated,
         no_ui=no_ui,
+        no_services=no_services,
     )
     show_config(options, supervisor)
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast
 
 import asyncpg
 
 from flowstead_server.db.errors import translated_errors
-from flowstead_server.domain.errors import ConflictError, StartupError
+from flowstead_server.domain.errors import ConflictError, DatabaseAwayError, StartupError
 from flowstead_server.domain.hints import Hints, NoHints
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ Connection = asyncpg.Connection
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
+_AWAY: Final = (asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError, OSError, TimeoutError)
+
 _CONFLICT_ATTEMPTS: Final = 5
 _SETTINGS: Final = {
     "application_name": "flowstead",
@@ -34,6 +37,15 @@ _SETTINGS: Final = {
     "jit": "off",
     "idle_in_transaction_session_timeout": "60000",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """How many connections a pool holds, how many of them nobody uses, and how many there may be."""
+
+    size: int
+    idle: int
+    most: int
 
 
 class Executor(Protocol):
@@ -213,6 +225,15 @@ class Database:
         """How many connections the pools hold now."""
         return self._pool.get_size() + self._read_pool.get_size()
 
+    @property
+    def pools(self) -> dict[str, PoolFigures]:
+        """The figures of the pools by what they are for: `write` and `read`."""
+        pools = {"write": self._pool, "read": self._read_pool}
+        return {
+            name: PoolFigures(pool.get_size(), pool.get_idle_size(), pool.get_max_size())
+            for name, pool in pools.items()
+        }
+
 
 async def _open_pool(dsn: str, settings: dict[str, str], size: int, connect_timeout: float) -> asyncpg.Pool[Record]:
     with startup_errors(dsn):
@@ -250,7 +271,8 @@ def startup_errors(dsn: str) -> Iterator[None]:
         reason = _startup_reason(error)
         if reason is None:
             raise
-        raise StartupError(f"Cannot use the database {redacted(dsn)}: {reason}") from error
+        kind = DatabaseAwayError if isinstance(error, _AWAY) else StartupError
+        raise kind(f"Cannot use the database {redacted(dsn)}: {reason}") from error
 
 
 def _startup_reason(error: Exception) -> str | None:

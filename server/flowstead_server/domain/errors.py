@@ -115,3 +115,9 @@ class StartupError(FlowsteadError):
     """The server cannot start; the text says what is wrong, with which value, and what to do."""
 
     code = "STARTUP_FAILED"
+
+
+class DatabaseAwayError(StartupError):
+    """The server cannot start now, because the database does not answer; it may later, with the same settings."""
+
+    retryable = True

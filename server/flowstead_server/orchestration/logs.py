@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_CHARACTERS: Final = 1_000_000
 BATCH_MEMORY: Final = timedelta(hours=1)
+_FORGOTTEN_AT_ONCE: Final = 10_000
 _ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -72,7 +73,10 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any]:
 
 async def forget_log_batches(database: Database) -> int:
     """Forget the ids of batches that are older than BATCH_MEMORY; returns how many."""
-    return await logs.forget_batches(database, BATCH_MEMORY)
+    forgotten = 0
+    while some := await logs.forget_batches(database, BATCH_MEMORY, _FORGOTTEN_AT_ONCE):
+        forgotten += some
+    return forgotten
 
 
 async def ensure_log_partitions(database: Database, days_ahead: int = 7) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
@@ -41,9 +42,10 @@ _LEASE: Final = timedelta(seconds=20)
 _LAST_BATCH_SECONDS: Final = 2.0
 _RETRY_REFUSED: Final = timedelta(seconds=150)
 _RETRY_UNREADABLE: Final = timedelta(days=1)
+_Tally = Counter[str]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Scheduled:
     """What was done: flows looked at, runs made, runs missed, flows that cannot be scheduled, leases lost meanwhile."""
 
@@ -77,13 +79,17 @@ class RunScheduler:
 
     async def schedule_due(self, now: datetime | None = None) -> Scheduled:
         """Make the runs of all flows that are due; `now` is the database's clock unless given."""
-        counts = Scheduled()
+        counts: _Tally = Counter()
         async with asyncio.TaskGroup() as workers:
             for _ in range(_WORKERS):
                 workers.create_task(self._work(now, counts))
-        return counts
+        return Scheduled(**counts)
 
-    async def _work(self, now: datetime | None, counts: Scheduled) -> None:
+    async def oldest_due(self) -> float:
+        """Return for how many seconds a flow has been due, 0 if none is."""
+        return await store.oldest_due(self._database)
+
+    async def _work(self, now: datetime | None, counts: _Tally) -> None:
         while due := await store.lease(self._database, now, _FLOWS_AT_ONCE, _LEASE):
             batch = asyncio.create_task(self._schedule(due, counts))
             try:
@@ -99,26 +105,26 @@ class RunScheduler:
         """Make the first runs of flows whose schedule was set just now. What fails is left to the next round."""
         try:
             due = await store.lease(self._database, None, len(flow_ids), _LEASE, flow_ids)
-            await self._schedule(due, Scheduled())
+            await self._schedule(due, Counter())
         except FlowsteadError as error:
             logger.warning("Runs of a new schedule will be made later: %s", error)
 
-    async def _schedule(self, due: Sequence[store.DueFlow], counts: Scheduled) -> None:
+    async def _schedule(self, due: Sequence[store.DueFlow], counts: _Tally) -> None:
         if not due:
             return
-        counts.flows += len(due)
+        counts["flows"] += len(due)
         # In a thread, so that requests are answered meanwhile.
         plans = await asyncio.to_thread(_plans, due, self.rules)
         outcomes = await asyncio.gather(*(self._carry_out(*pair, counts) for pair in zip(due, plans, strict=True)))
         held = await store.finish(self._database, outcomes)
-        counts.changed += len(due) - held
+        counts["changed"] += len(due) - held
 
-    async def _carry_out(self, flow: store.DueFlow, decided: Plan | str, counts: Scheduled) -> store.Outcome:
+    async def _carry_out(self, flow: store.DueFlow, decided: Plan | str, counts: _Tally) -> store.Outcome:
         if isinstance(decided, str):
-            counts.unreadable += 1
+            counts["unreadable"] += 1
             self._complaints.say(flow, decided)
             return store.Outcome(flow.id, flow.lease, flow.now + _RETRY_UNREADABLE, None)
-        counts.missed += decided.missed
+        counts["missed"] += decided.missed
         if decided.due is None and not decided.runs and flow.through is None:
             self._complaints.say(flow, "it has no time that is still to come. Give it another schedule.")
         caller = Caller(flow.tenant_id)
@@ -128,7 +134,7 @@ class RunScheduler:
         made: list[UUID] = []
         for answer in answers:
             if isinstance(answer, BadInputError):
-                counts.refused += 1
+                counts["refused"] += 1
                 self._complaints.say(flow, answer.message)
                 # Nothing was missed: whoever mends the flow gets the runs from then on.
                 return store.Outcome(flow.id, flow.lease, flow.now + _RETRY_REFUSED, None)
@@ -138,7 +144,7 @@ class RunScheduler:
             if isinstance(answer, BaseException):
                 raise answer
             made.append(answer)
-        counts.runs += len(made)
+        counts["runs"] += len(made)
         self._complaints.known.pop(flow.id, None)
         if decided.missed and made:
             next_one = min(decided.caught_up, len(made) - 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from flowstead_server.orchestration.liveness import receive_heartbeats
@@ -12,10 +14,18 @@ if TYPE_CHECKING:
     from flowstead_server.domain.liveness import LivenessRules
 
 
-class HeartbeatReception(Service):
+@dataclass(frozen=True, slots=True)
+class Received:
+    """How often it was noted."""
+
+    notes: int
+
+
+class HeartbeatReception(Service[Received]):
     """Says three times per tolerated gap that this server receives. A server that hangs does not come to say it."""
 
     name: ClassVar[str] = "heartbeat_reception"
+    level: ClassVar[int] = logging.DEBUG
 
     def __init__(self, database: Database, rules: LivenessRules) -> None:
         """Take the database whose runs send heartbeats here."""
@@ -24,6 +34,7 @@ class HeartbeatReception(Service):
         self._database = database
         self._rules = rules
 
-    async def round(self) -> None:
+    async def run_once(self) -> Received:
         """Say it once."""
         await receive_heartbeats(self._database, self._rules)
+        return Received(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, ClassVar
 
 from flowstead_server.orchestration.liveness import Resurrected, resurrect_lost_runs
@@ -12,10 +11,8 @@ if TYPE_CHECKING:
     from flowstead_server.db.database import Database
     from flowstead_server.domain.liveness import LivenessRules
 
-logger = logging.getLogger(__name__)
 
-
-class Lazarus(Service):
+class Lazarus(Service[Resurrected]):
     """Looks for lost runs every `interval` seconds."""
 
     name: ClassVar[str] = "lazarus"
@@ -30,9 +27,3 @@ class Lazarus(Service):
     async def run_once(self) -> Resurrected:
         """Look once; returns what was found."""
         return await resurrect_lost_runs(self._database, self._rules)
-
-    async def round(self) -> None:
-        """Look once, and say so if something was found."""
-        resurrected = await self.run_once()
-        if resurrected.rescheduled or resurrected.failed:
-            logger.info("Lost flow runs: %s", resurrected)

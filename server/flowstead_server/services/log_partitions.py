@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from flowstead_server.orchestration.logs import ensure_log_partitions
@@ -11,7 +12,14 @@ if TYPE_CHECKING:
     from flowstead_server.db.database import Database
 
 
-class LogPartitions(Service):
+@dataclass(frozen=True, slots=True)
+class MadePartitions:
+    """How many partitions were missing."""
+
+    partitions: int
+
+
+class LogPartitions(Service[MadePartitions]):
     """Makes missing partitions every hour. Lines without one are not lost: they wait in the default partition."""
 
     name: ClassVar[str] = "log_partitions"
@@ -22,6 +30,6 @@ class LogPartitions(Service):
         super().__init__()
         self._database = database
 
-    async def round(self) -> None:
+    async def run_once(self) -> MadePartitions:
         """Make the partitions from today on."""
-        await ensure_log_partitions(self._database)
+        return MadePartitions(await ensure_log_partitions(self._database))

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from flowstead_server.db.database import Database
     from flowstead_server.domain.scheduling import SchedulingRules
 
-logger = logging.getLogger(__name__)
 
-
-class Scheduler(Service):
+class Scheduler(Service[Scheduled]):
     """Makes the runs of flows that are due, every five seconds. When none is, that is one look at an index.
 
     The first runs of a new schedule are made by the verb that sets it, at once.
@@ -26,6 +24,7 @@ class Scheduler(Service):
     name: ClassVar[str] = "scheduler"
     interval: float = 5.0
     first_wait: ClassVar[float | None] = 0.0
+    level: ClassVar[int] = logging.DEBUG
 
     def __init__(self, database: Database, rules: SchedulingRules) -> None:
         """Take the database whose flows it runs."""
@@ -37,8 +36,6 @@ class Scheduler(Service):
         """Make the runs that are due at `now` (default: the database's clock)."""
         return await self._scheduler.schedule_due(now)
 
-    async def round(self) -> None:
-        """Make the runs that are due."""
-        done = await self.run_once()
-        if done.flows:
-            logger.debug("Scheduled: %s", done)
+    async def oldest_work(self) -> float:
+        """Return for how many seconds a flow has been due."""
+        return await self._scheduler.oldest_due()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, ClassVar
 
 from flowstead_server.orchestration.liveness import Reaped, reap_dead_runs
@@ -12,10 +11,8 @@ if TYPE_CHECKING:
     from flowstead_server.db.database import Database
     from flowstead_server.domain.liveness import LivenessRules
 
-logger = logging.getLogger(__name__)
 
-
-class ZombieReaper(Service):
+class ZombieReaper(Service[Reaped]):
     """Looks for the dead every `interval` seconds."""
 
     name: ClassVar[str] = "zombie_reaper"
@@ -30,9 +27,3 @@ class ZombieReaper(Service):
     async def run_once(self) -> Reaped:
         """Look once; returns what was found."""
         return await reap_dead_runs(self._database, self._rules)
-
-    async def round(self) -> None:
-        """Look once, and say so if something was found."""
-        reaped = await self.run_once()
-        if reaped.flow_runs:
-            logger.info("Dead flow runs: %s", reaped)

@@ -33,9 +33,9 @@ async def append(
     return Appended(row["complete"], row["current"])
 
 
-async def forget_batches(executor: Executor, age: timedelta) -> int:
-    """Forget the ids of batches that were stored longer ago than `age`; returns how many."""
-    return await executor.execute(_SQL["forget_batches"], age)
+async def forget_batches(executor: Executor, age: timedelta, limit: int) -> int:
+    """Forget the ids of up to `limit` batches that were stored longer ago than `age`; returns how many."""
+    return await executor.execute(_SQL["forget_batches"], age, limit)
 
 
 async def ensure_partitions(executor: Executor, days_ahead: int) -> int:

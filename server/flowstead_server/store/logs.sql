@@ -56,7 +56,8 @@ written as (
 select complete, current from verdict;
 
 -- name: forget_batches
-delete from log_batch where created < now() - $1::interval;
+delete from log_batch
+where ctid = any(array(select ctid from log_batch where created < now() - $1::interval limit $2));
 
 -- name: ensure_partitions
 select ensure_log_partitions($1);

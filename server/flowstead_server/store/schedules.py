@@ -78,3 +78,9 @@ async def begin_group(executor: Executor, tenant_id: UUID, flow_group_id: UUID) 
 async def end(executor: Executor, flow_ids: Sequence[UUID]) -> None:
     """Look at these flows no more. Do it before their waiting runs are deleted."""
     await executor.execute(_SQL["end"], list(flow_ids))
+
+
+async def oldest_due(executor: Executor) -> float:
+    """Return for how many seconds the flow has been due that waits longest, 0 if none is."""
+    seconds: float = await executor.fetch_value(_SQL["oldest_due"])
+    return seconds

@@ -42,3 +42,10 @@ returning flow_id;
 
 -- name: end
 delete from flow_schedule where flow_id = any($1::uuid[]);
+
+-- Flows that are looked at right now are due when their lease ends.
+-- name: oldest_due
+select coalesce(extract(epoch from now() - min(s.due)), 0)::float8
+from flow_schedule s
+join flow f on f.id = s.flow_id
+where s.due <= now() and f.is_schedule_active and not f.archived;

@@ -20,6 +20,7 @@ from flowstead_server.domain.caller import Caller
 from flowstead_server.domain.errors import BadInputError, FlowsteadError
 from flowstead_server.pubsub.hub import Hub
 from flowstead_server.web.callers import Authenticate, everybody
+from flowstead_server.web.metrics import CONTENT_TYPE, Metrics, Traffic
 from flowstead_server.web.pages import HTML, start_page
 from flowstead_server.web.playground import Playground, send_asset
 from flowstead_server.web.requests import BadRequest, read_body, read_headers, read_operation
@@ -54,11 +55,13 @@ class WebApplication:
         access_log: bool = False,
         authenticate: Authenticate | None = None,
         playground: Playground | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """Take the parts that requests use. `body_limit` in bytes; `tenant_id` of callers without a key.
 
         `authenticate` says who asks and may refuse, over HTTP as over websockets; None lets everybody in.
-        `playground` is what browsers get; None shows them a page that only says what is here.
+        `playground` is what browsers get; None shows them a page that only says what is here. `metrics` counts
+        requests and answers at `/metrics`; None leaves that address empty.
         """
         self._schema = schema
         self._database = database
@@ -69,6 +72,8 @@ class WebApplication:
         self._access_log = access_log
         self._page = start_page(version)
         self._playground = playground
+        self._metrics = metrics
+        self._traffic = Traffic() if metrics is None else metrics.traffic
         self._websocket = GraphQLWebSocket(schema, self._context, self._authenticate)
 
     def _context(self, caller: Caller) -> RequestContext:
@@ -77,7 +82,11 @@ class WebApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or serve one websocket connection."""
         if scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
+            self._traffic.websockets += 1
+            try:
+                await self._websocket(scope, receive, send)
+            finally:
+                self._traffic.websockets -= 1
         elif scope["type"] == "http":
             if self._access_log:
                 send = _logged(scope, send)
@@ -86,8 +95,13 @@ class WebApplication:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
         if method == "POST":
+            begin = time.perf_counter()
             await self._graphql(scope, receive, send)
-        elif method in {"GET", "HEAD"}:
+            self._traffic.graphql += 1
+            self._traffic.graphql_seconds += time.perf_counter() - begin
+            return
+        self._traffic.other += 1
+        if method in {"GET", "HEAD"}:
             await self._get(scope, send)
         elif method == "OPTIONS":
             await _preflight(scope, send)
@@ -100,14 +114,17 @@ class WebApplication:
             operation = read_operation(await read_body(receive, self._body_limit))
             caller = await self._authenticate(read_headers(scope))
         except BadRequest as error:
+            self._traffic.graphql_errors += 1
             body = {"errors": [wire_error(str(error), BAD_USER_INPUT)]}
             await send_json(send, BAD_REQUEST, body, _CLOSE if error.close else None)
             return
         except Exception as error:
+            self._traffic.graphql_errors += 1
             status = BAD_REQUEST if isinstance(error, BadInputError) else OK
             await send_json(send, status, {"errors": [_refusal(error)]})
             return
         answer = await execute(self._schema, operation, self._context(caller))
+        self._traffic.graphql_errors += "errors" in answer.body
         try:
             await send_json(send, answer.status, answer.body)
         except TypeError as error:
@@ -120,6 +137,8 @@ class WebApplication:
             await self._health(send)
         elif path == "/healthz":
             await send_json(send, OK, {"status": "ok"})
+        elif path == "/metrics" and self._metrics is not None:
+            await send_bytes(send, OK, CONTENT_TYPE, await self._metrics.text())
         elif path == "/.well-known/apollo/server-health":
             await send_json(send, OK, {"status": "pass"})
         elif self._playground is not None and (asset := self._playground.find(scope)) is not None:
