@@ -14,7 +14,9 @@ from prefect.exceptions import PrefectException
 def main() -> int:
     """Run a local agent and return its exit code."""
     try:
-        LocalAgent().start()
+        agent = LocalAgent()
+        agent.fork_off()
+        agent.start()
     except (AgentError, PrefectException) as error:
         print(error, file=sys.stderr)  # noqa: T201 - there is nowhere else to say it
         return 1

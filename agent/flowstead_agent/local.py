@@ -7,7 +7,8 @@ from flowstead_agent.base import PlatformAgent
 from flowstead_agent.errors import AgentError
 from flowstead_agent.labels import hostname_label as name_of_this_machine
 from flowstead_agent.labels import with_hostname_label
-from flowstead_agent.launchers.local import LocalLauncher, LocalLauncherSettings
+from flowstead_agent.launchers.fork_server import ForkedOff, fork_off
+from flowstead_agent.launchers.local import PRELOADED, LocalLauncher, LocalLauncherSettings
 from flowstead_agent.launchers.protocol import Launcher
 from flowstead_agent.supervision import Program, prefect_command, supervisord_configuration
 from prefect.configuration import config
@@ -45,6 +46,7 @@ class LocalAgent(PlatformAgent):
         self.import_paths = list(import_paths or [])
         self.show_flow_logs = show_flow_logs
         self._with_host = hostname_label
+        self._forked_off: ForkedOff | None = None
         super().__init__(
             agent_config_id=agent_config_id,
             name=name,
@@ -58,6 +60,14 @@ class LocalAgent(PlatformAgent):
         )
         self.logger.debug("Import paths: %s", self.import_paths)
         self.logger.debug("Show flow logs: %s", self.show_flow_logs)
+
+    def fork_off(self) -> None:
+        """Fork the server of flow-run processes off this process, rather than start it later as a program of its own.
+
+        Saves memory, and is for programs that do nothing but serve as this agent: in the process of every flow run this
+        call ends by `SystemExit`.  Does nothing in a process that has threads.
+        """
+        self._forked_off = fork_off(PRELOADED)
 
     def _checked_labels(self, labels: Iterable[str]) -> list[str]:
         return (
@@ -98,6 +108,7 @@ class LocalAgent(PlatformAgent):
             logging_level=str(config.logging.level),
             import_paths=self.import_paths,
             show_flow_logs=self.show_flow_logs,
+            forked_off=self._forked_off,
         )
         return LocalLauncher(settings, self.logger)
 

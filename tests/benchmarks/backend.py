@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 from report import Row
 from stack import Stack
 
@@ -22,9 +21,9 @@ async def measure(stack: Stack) -> list[Row]:
     rows = []
     for shape, number in SHAPES:
         for _ in range(2):
-            before = _server_cpu(stack)
+            before = stack.serving_cpu()
             taken = await asyncio.to_thread(_run, stack, shape, number)
-        server = (_server_cpu(stack) - before) / number * 1000
+        server = (stack.serving_cpu() - before) / number * 1000
         each = taken["seconds"] / number * 1000
         requests = taken["requests"]
         logs = requests.pop("write_run_logs", 0)
@@ -41,13 +40,6 @@ async def measure(stack: Stack) -> list[Row]:
             )
         )
     return rows
-
-
-def _server_cpu(stack: Stack) -> float:
-    """Seconds of processor time that server and database have used."""
-    roots = [psutil.Process(stack.server.popen.pid), psutil.Process(stack.postgres.pid)]
-    family = {*roots, *(child for root in roots for child in root.children(recursive=True))}
-    return sum(sum(one.cpu_times()[:2]) for one in family)
 
 
 def _run(stack: Stack, shape: str, number: int) -> dict:

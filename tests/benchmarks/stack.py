@@ -12,7 +12,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import venv
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +34,8 @@ class Process:
 
     popen: subprocess.Popen[str]
     port: int = 0
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=50))
+    """the last lines of its output, where somebody listens"""
 
     def stop(self) -> None:
         """End it and wait; whoever does not end in time is killed."""
@@ -44,9 +48,16 @@ class Process:
 
     def resident(self) -> int:
         """Proportional memory of the process and its descendants, in bytes."""
-        family = [psutil.Process(self.popen.pid)]
-        family += family[0].children(recursive=True)
-        return sum(one.memory_full_info().pss for one in family)
+        return sum(one.memory_full_info().pss for one in self.family())
+
+    def family(self) -> list[psutil.Process]:
+        """The process and its descendants."""
+        own = psutil.Process(self.popen.pid)
+        return [own, *own.children(recursive=True)]
+
+    def cpu(self) -> float:
+        """Seconds of processor time of the process and its descendants, those that have ended included."""
+        return sum(sum(one.cpu_times()[:4]) for one in self.family())
 
 
 @dataclass(slots=True)
@@ -58,6 +69,12 @@ class Stack:
     server: Process
     environment: dict[str, str]
     _agents: list[Process] = field(default_factory=list)
+
+    def serving_cpu(self) -> float:
+        """Seconds of processor time that server and database have used."""
+        roots = [psutil.Process(self.server.popen.pid), psutil.Process(self.postgres.pid)]
+        family = {*roots, *(child for root in roots for child in root.children(recursive=True))}
+        return sum(sum(one.cpu_times()[:2]) for one in family)
 
     @property
     def dsn(self) -> str:
@@ -87,17 +104,26 @@ class Stack:
         )
         process = Process(popen)
         self._agents.append(process)
-        seen = ""
-        for line in popen.stdout or ():
-            seen += line
-            if "Waiting for flow runs" in line:
-                return process
-        raise RuntimeError(f"the agent ended: {seen}")
+        ready = threading.Event()
+        # An agent whose output nobody reads stands still when the pipe is full, after some hundred runs.
+        threading.Thread(target=_listen, args=(process, ready), daemon=True).start()
+        ready.wait(60)
+        if not any("Waiting for flow runs" in line for line in process.said):
+            raise RuntimeError(f"the agent is not ready: {''.join(process.said)}")
+        return process
 
     def stop_agents(self) -> None:
         """End all agents."""
         while self._agents:
             self._agents.pop().stop()
+
+
+def _listen(process: Process, ready: threading.Event) -> None:
+    for line in process.popen.stdout or ():
+        process.said.append(line)
+        if "Waiting for flow runs" in line:
+            ready.set()
+    ready.set()
 
 
 @contextmanager

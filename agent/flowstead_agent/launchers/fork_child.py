@@ -47,10 +47,11 @@ def become_child(plan: ChildPlan) -> int:
 
 
 def search_path_without_environment() -> list[str]:
-    """Return `sys.path` without the entries that come from PYTHONPATH (of a process started with `-P`)."""
+    """Return `sys.path` without the directory of the program and the entries that come from PYTHONPATH."""
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     own = {os.path.abspath(entry) for entry in given if entry}  # noqa: PTH100 - as the interpreter does it
-    return [entry for entry in sys.path if entry and entry not in own]
+    entries = sys.path if sys.flags.safe_path else sys.path[1:]
+    return [entry for entry in entries if entry and entry not in own]
 
 
 def child_search_path(directory: str, python_path: str, base_path: list[str]) -> list[str]:

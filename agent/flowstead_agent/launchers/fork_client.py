@@ -15,6 +15,8 @@ from itertools import count
 from typing import Any
 
 from flowstead_agent.errors import ForkServerError, LaunchError, LaunchOutcomeUnknownError
+from flowstead_agent.launchers.fork_adopted import AdoptedServer
+from flowstead_agent.launchers.fork_server import ForkedOff
 from flowstead_agent.launchers.framing import HEADER_BYTES, body_length, decode_body, encode
 
 __all__ = ["ForkServerClient", "ForkedProcess"]
@@ -22,6 +24,8 @@ __all__ = ["ForkServerClient", "ForkedProcess"]
 _START_SECONDS = 60.0
 _ORPHAN_LOOK_SECONDS = 0.5
 _CLOSE_SECONDS = 5.0
+
+_Server = asyncio.subprocess.Process | AdoptedServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,22 @@ class ForkedProcess:
 
 
 class ForkServerClient:
-    """One fork server at a time, started on first need or by `start`.  Belongs to one event loop."""
+    """One fork server at a time, started on first need or by `start`.  Belongs to one event loop.
 
-    def __init__(self, modules: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
+    `forked_off` is the first of them, where there is one already; those that replace it are programs of their own.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        forked_off: ForkedOff | None = None,
+    ) -> None:
         self._modules = tuple(modules)
+        self._forked_off = forked_off
         self._environment = dict(os.environ if environment is None else environment)
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: _Server | None = None
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
         self._ids = count(1)
@@ -111,20 +125,26 @@ class ForkServerClient:
         self._children.clear()
         self._orphans.clear()
 
+    async def _started(self) -> _Server:
+        forked_off, self._forked_off = self._forked_off, None
+        if forked_off is not None:
+            return await AdoptedServer.of(forked_off)
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "flowstead_agent.launchers.fork_server",
+            *self._modules,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=self._environment,
+            # a Ctrl-C in the agent's terminal is for the agent
+            start_new_session=True,
+        )
+
     async def _start(self) -> None:
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-m",
-                "flowstead_agent.launchers.fork_server",
-                *self._modules,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env=self._environment,
-                # a Ctrl-C in the agent's terminal is for the agent
-                start_new_session=True,
-            )
+            process = await self._started()
         except OSError as error:
             raise ForkServerError(f"The fork server could not be started: {error}.") from error
         try:
@@ -152,7 +172,7 @@ class ForkServerClient:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise LaunchOutcomeUnknownError("The fork server ended.") from error
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
+    async def _read(self, process: _Server) -> None:
         with contextlib.suppress(EOFError, ValueError):
             while True:
                 self._take(await _read_message(process))
@@ -198,7 +218,7 @@ class ForkServerClient:
         self._orphan_watch = None
 
 
-async def _end(process: asyncio.subprocess.Process) -> int:
+async def _end(process: _Server) -> int:
     """Return the exit code of a server that has ended, or ends now because nobody talks to it any more."""
     if process.stdin is not None:
         process.stdin.close()
@@ -219,7 +239,7 @@ def _exists(pid: int) -> bool:
     return True
 
 
-async def _read_message(process: asyncio.subprocess.Process) -> dict[str, Any]:
+async def _read_message(process: _Server) -> dict[str, Any]:
     assert process.stdout is not None
     header = await process.stdout.readexactly(HEADER_BYTES)
     return decode_body(await process.stdout.readexactly(body_length(header)))

@@ -1,7 +1,8 @@
 """The fork server: a process with the library imported and no threads, which forks one child per flow run.
 
-Run as `python -P -m flowstead_agent.launchers.fork_server MODULE...`.  It reads requests from standard input and
-answers on what was its standard output (see `framing`):
+Run as `python -P -m flowstead_agent.launchers.fork_server MODULE...`, or forked off the process that is about to become
+the agent (`fork_off`), which then has most of its memory in common with it.  It reads requests from standard input, or
+a pipe, and answers on what was its standard output, or another pipe (see `framing`):
 
 - `{"do": "launch", "id", "environment", "directory", "output", "entry"}` answers `{"launched": id, "pid"}` or
   `{"refused": id, "reason"}`
@@ -21,12 +22,16 @@ import os
 import selectors
 import signal
 import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from flowstead_agent.launchers.fork_child import ChildPlan, become_child, search_path_without_environment
 from flowstead_agent.launchers.framing import FrameReader, encode
 
-__all__ = ["ForkServer", "main"]
+__all__ = ["ForkServer", "ForkedOff", "fork_off", "main"]
 
 _READ_BYTES = 1 << 16
 
@@ -160,30 +165,101 @@ class _SparedModules:
             sys.modules.pop(name, None)
 
 
+@dataclass(frozen=True, slots=True)
+class ForkedOff:
+    """A fork server that is a child of this process."""
+
+    pid: int
+    requests: int
+    """descriptor to write requests to; closing it ends the server"""
+    answers: int
+    """descriptor to read answers from"""
+
+
+def fork_off(modules: Sequence[str]) -> ForkedOff | None:
+    """Import `modules` and fork a server off this process; None if that is not possible here.
+
+    It is not in a process that has threads.  In every child of the server, the call ends by `SystemExit`: whoever calls
+    this has nothing of its own to do on the way out.
+    """
+    if not hasattr(os, "fork") or threading.active_count() > 1:
+        return None
+    spared = _SparedModules()
+    _load(modules, spared)
+    requests_read, requests_write = os.pipe()
+    answers_read, answers_write = os.pipe()
+    # What is still in a buffer would be printed by both.
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    try:
+        pid = os.fork()
+    except OSError:
+        pid = None
+    if pid == 0:
+        os.close(requests_write)
+        os.close(answers_read)
+        # a Ctrl-C in the agent's terminal is for the agent
+        os.setsid()
+        _take_leave_of_streams()
+        _serve(requests_read, answers_write, spared)
+    os.close(requests_read)
+    os.close(answers_write)
+    if pid is None:
+        os.close(requests_write)
+        os.close(answers_read)
+        return None
+    return ForkedOff(pid, requests_write, answers_read)
+
+
 def main(modules: list[str]) -> NoReturn:
     """Import `modules`, serve, and end as the server or as one of its children.  Never returns."""
     requests = os.dup(sys.stdin.fileno())
     answers = os.dup(sys.stdout.fileno())
+    _take_leave_of_streams()
+    spared = _SparedModules()
+    _load(modules, spared)
+    _serve(requests, answers, spared)
+
+
+def _take_leave_of_streams() -> None:
     # Whatever an imported module prints must not get between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with open(os.devnull, "rb") as null:  # noqa: PTH123 - a descriptor is wanted, not a path
         os.dup2(null.fileno(), 0)
-    spared = _SparedModules()
-    # Registered before any other handler, so it runs after all of them.
-    atexit.register(spared.leave)
+
+
+def _load(modules: Sequence[str], spared: "_SparedModules") -> None:
     for module in modules:
         importlib.import_module(module)
     gc.collect()
     spared.keep()
     # Children share what exists now for as long as the collector does not write into it.
     gc.freeze()
+
+
+def _serve(requests: int, answers: int, spared: "_SparedModules") -> NoReturn:
     try:
         plan = ForkServer(requests, answers).serve()
     except BrokenPipeError:
         plan = None  # the agent is gone
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
     if plan is None:
         os._exit(0)
-    sys.exit(become_child(plan))
+    try:
+        code: str | int | None = become_child(plan)
+    except SystemExit as end:
+        code = end.code
+    except BaseException as error:
+        # Printed here and not by whoever forked the server off, far up the stack.
+        traceback.print_exc()
+        code = 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+    # As at the end of any program; then the only handler that is left is the one that has to be the last.
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - as `multiprocessing` does in its children
+    atexit._run_exitfuncs()  # noqa: SLF001 - as above
+    atexit.register(spared.leave)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

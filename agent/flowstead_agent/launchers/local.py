@@ -30,10 +30,11 @@ from flowstead_agent.errors import (
 )
 from flowstead_agent.launchers.family import Family
 from flowstead_agent.launchers.fork_client import ForkServerClient
+from flowstead_agent.launchers.fork_server import ForkedOff
 from flowstead_agent.launchers.output import OutputFile
 from flowstead_agent.launchers.protocol import ClaimedRun, Ended, Launched
 
-__all__ = ["LocalLauncher", "LocalLauncherSettings", "LocalProcess"]
+__all__ = ["PRELOADED", "LocalLauncher", "LocalLauncherSettings", "LocalProcess"]
 
 ENTRY = "prefect.engine.execute:execute_flow_run"
 COMMAND = (sys.executable, "-m", "prefect", "execute", "flow-run")
@@ -61,6 +62,8 @@ class LocalLauncherSettings:
     """modules that the fork server imports"""
     fork: bool = hasattr(os, "fork")
     """false: every run is started by a new interpreter"""
+    forked_off: ForkedOff | None = None
+    """a fork server that is there already"""
 
 
 class LocalProcess:
@@ -113,7 +116,7 @@ class LocalLauncher:
         self._settings = settings
         self._logger = logger
         self._directory = os.getcwd()  # noqa: PTH109 - environments hold strings
-        self._forks = ForkServerClient(settings.preload) if settings.fork else None
+        self._forks = ForkServerClient(settings.preload, forked_off=settings.forked_off) if settings.fork else None
         self._followers: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:

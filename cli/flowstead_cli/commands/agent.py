@@ -63,12 +63,14 @@ def run(options: LocalOptions) -> int:
     def make(common: dict[str, Any]) -> "PlatformAgent":
         from prefect.agent.local import LocalAgent
 
-        return LocalAgent(
+        agent = LocalAgent(
             **common,
             import_paths=list(options.import_paths) or None,
             show_flow_logs=options.show_flow_logs,
             hostname_label=options.hostname_label,
         )
+        agent.fork_off()
+        return agent
 
     return serve(options, make)
 
