@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -194,6 +195,13 @@ async def test_without_a_database_operations_fail_in_a_way_that_clients_retry(ow
         "mutation($input: create_project_input!) { create_project(input: $input) { id } }", {"input": {"name": "p"}}
     )
     assert response.status_code == 200
+    assert response.json()["errors"][0]["extensions"]["code"] == "API_ERROR"
+    # whoever wants to hear of refusals is not told that this is one
+    members = [{"task_run_id": str(uuid4()), "state": {"type": "Success"}} for _ in range(2)]
+    response = await own_api.post(
+        "mutation($input: set_task_run_states_input!) { set_task_run_states(input: $input) { states { status } } }",
+        {"input": {"states": members, "report_refusals": True}},
+    )
     assert response.json()["errors"][0]["extensions"]["code"] == "API_ERROR"
 
 

@@ -58,11 +58,15 @@ class StateMutations:
             for given in input_.states
         ]
         results = await states.set_task_run_states(context.database, context.caller, members)
-        if not input_.report_refusals:
-            _all_stored(results)
+        # That the database is away is no refusal: the whole request may be sent again.
+        _all_stored([one for one in results if not (input_.report_refusals and _is_refusal(one))])
         return SetTaskRunStatesPayload(
             states=[_reported(member.task_run_id, result) for member, result in zip(members, results, strict=True)]
         )
+
+
+def _is_refusal(result: states.StateResult | FlowsteadError) -> bool:
+    return isinstance(result, FlowsteadError) and not result.retryable
 
 
 def _reported(task_run_id: UUID, result: states.StateResult | FlowsteadError) -> SetTaskRunStatePayload:
