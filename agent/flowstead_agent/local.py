@@ -65,7 +65,7 @@ class LocalAgent(PlatformAgent):
         """Fork the server of flow-run processes off this process, rather than start it later as a program of its own.
 
         Saves memory, and is for programs that do nothing but serve as this agent: in the process of every flow run this
-        call ends by `SystemExit`.  Does nothing in a process that has threads.
+        call ends by `SystemExit`.  Does nothing in a process that has threads, and elsewhere than on Linux.
         """
         self._forked_off = fork_off(PRELOADED)
 

@@ -13,6 +13,8 @@ import traceback
 from dataclasses import dataclass
 from types import ModuleType
 
+from flowstead_agent.launchers.process_title import set_title
+
 __all__ = ["ChildPlan", "become_child", "child_search_path", "search_path_without_environment"]
 
 
@@ -77,6 +79,7 @@ def _enter(plan: ChildPlan) -> None:
     os.chdir(plan.directory)
     sys.path[:] = child_search_path(plan.directory, plan.environment.get("PYTHONPATH", ""), plan.base_path)
     sys.argv[:] = ["prefect", "execute", "flow-run"]
+    set_title("prefect execute flow-run")
     # multiprocessing imports the main module again in what it spawns; an empty one has nothing to import.
     sys.modules["__main__"] = ModuleType("__main__")
     if "prefect.configuration" in sys.modules:

@@ -30,6 +30,7 @@ from typing import Any, NoReturn
 
 from flowstead_agent.launchers.fork_child import ChildPlan, become_child, search_path_without_environment
 from flowstead_agent.launchers.framing import FrameReader, encode
+from flowstead_agent.launchers.process_title import set_title
 
 __all__ = ["ForkServer", "ForkedOff", "fork_off", "main"]
 
@@ -179,10 +180,11 @@ class ForkedOff:
 def fork_off(modules: Sequence[str]) -> ForkedOff | None:
     """Import `modules` and fork a server off this process; None if that is not possible here.
 
-    It is not in a process that has threads.  In every child of the server, the call ends by `SystemExit`: whoever calls
-    this has nothing of its own to do on the way out.
+    It is not in a process that has threads, and only where the server can be told from its parent by name: who ends
+    agents with `pkill -f` does not mean their flow runs.  In every child of the server, the call ends by `SystemExit`:
+    whoever calls this has nothing of its own to do on the way out.
     """
-    if not hasattr(os, "fork") or threading.active_count() > 1:
+    if sys.platform != "linux" or threading.active_count() > 1:
         return None
     spared = _SparedModules()
     _load(modules, spared)
@@ -200,6 +202,7 @@ def fork_off(modules: Sequence[str]) -> ForkedOff | None:
         os.close(answers_read)
         # a Ctrl-C in the agent's terminal is for the agent
         os.setsid()
+        set_title("flowstead_agent.launchers.fork_server")
         _take_leave_of_streams()
         _serve(requests_read, answers_write, spared)
     os.close(requests_read)

@@ -21,6 +21,7 @@ def describe():
                 "argv": sys.argv,
                 "stdin": sys.stdin.read(),
                 "open": sorted(int(path.name) for path in Path("/proc/self/fd").iterdir()),
+                "title": Path("/proc/self/cmdline").read_text().replace("\0", " "),
                 "timezone": time.tzname[0],
                 "sigint": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
             }
@@ -86,3 +87,8 @@ def use_processes():
     done = threading.Event()
     threading.Thread(target=lambda: done.wait(20) and print("the thread ended")).start()
     threading.Timer(0.1, done.set).start()
+
+
+def exit_with_words():
+    """End as scripts do that have something to complain about."""
+    sys.exit("these are the words")

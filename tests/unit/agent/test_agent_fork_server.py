@@ -215,6 +215,72 @@ asyncio.run(main())
         os.close(child_end)
 
 
+FORKED_OFF = f"""
+import asyncio, os, sys, json
+sys.path.insert(1, {HERE!r})
+from pathlib import Path
+from flowstead_agent.launchers.fork_client import ForkServerClient
+from flowstead_agent.launchers.fork_server import fork_off
+
+folder = Path(sys.argv[1])
+print("printed once", end=" ")
+forked = fork_off(["json"])
+
+async def main():
+    forks = ForkServerClient(["json"], forked_off=forked)
+    ends = {{}}
+    for entry in sys.argv[2:]:
+        output = folder / (entry + ".out")
+        output.touch()
+        child = await forks.launch(
+            environment={{"REPORT": str(folder / entry), "PYTHONPATH": os.pathsep.join([{HERE!r}, str(folder)])}},
+            directory=str(folder), output=str(output), entry="fork_entries:" + entry,
+        )
+        ends[entry] = await child.ended
+    first = forks.pid
+    os.kill(first, 9)
+    while forks.pid == first:
+        await asyncio.sleep(0.005)
+    child = await forks.launch(environment={{"REPORT": str(folder / "again"), "PYTHONPATH": {HERE!r}}},
+                               directory=str(folder), output=str(output), entry="fork_entries:report")
+    ends["again"] = await child.ended
+    await forks.close()
+    print(json.dumps(ends), flush=True)
+
+asyncio.run(main())
+"""
+CARELESS = "def write(path):\n    global file\n    file = open(path, 'w')\n    file.write('kept')\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no server is forked off")
+def test_a_server_that_was_forked_off_serves_like_one_that_was_started(tmp_path):
+    (tmp_path / "careless.py").write_text(CARELESS)
+    entries = ["describe", "seven", "fail", "leave_a_file_open", "use_processes", "exit_with_words"]
+    agent = subprocess.run(
+        [sys.executable, "-c", FORKED_OFF, tmp_path, *entries], capture_output=True, text=True, timeout=60, check=True
+    )
+    printed, _, ends = agent.stdout.partition("{")
+    assert printed == "printed once "
+    assert json.loads("{" + ends) == {
+        "describe": 0, "seven": 7, "fail": 1, "leave_a_file_open": 0, "use_processes": 0, "exit_with_words": 1,
+        "again": 0,
+    }  # fmt: skip
+    seen = json.loads((tmp_path / "describe").read_text())
+    assert seen["pid"] == seen["session"]
+    assert set(seen["environment"]) == {"PYTHONPATH", "REPORT"}
+    assert seen["path"][:2] == [str(tmp_path), HERE]
+    assert seen["title"].startswith("prefect execute flow-run")
+    assert seen["open"][:3] == [0, 1, 2]
+    assert len(seen["open"]) == 4
+    assert seen["sigint"]
+    outputs = {entry: (tmp_path / f"{entry}.out").read_text().splitlines() for entry in entries}
+    assert outputs["seven"] == ["an exit handler ran"]
+    assert outputs["fail"].count("Traceback (most recent call last):") == 1
+    assert outputs["use_processes"] == ["spawn [1, 2]", "fork [1, 2]", "the thread ended"]
+    assert outputs["exit_with_words"] == ["these are the words"]
+    assert (tmp_path / "leave_a_file_open").read_text() == "kept"
+
+
 def _ended(pidfd, seconds):
     import select
 
@@ -270,9 +336,7 @@ def test_a_very_long_output_is_shortened_and_nothing_is_shown_twice(tmp_path):
 
 @bench
 async def test_what_a_module_of_the_run_left_open_is_flushed_at_the_end(it):
-    (it.directory / "careless.py").write_text(
-        "def write(path):\n    global file\n    file = open(path, 'w')\n    file.write('kept')\n"
-    )
+    (it.directory / "careless.py").write_text(CARELESS)
     child = await it.launch("leave_a_file_open")
     assert await child.ended == 0
     assert it.report.read_text() == "kept"
