@@ -37,7 +37,13 @@ __all__ = ["how_to_cancel", "lines_of", "watch"]
 
 
 def watch(
-    session: "Session", flow_run_id: str, *, logs: bool = True, quiet: bool = False, as_json: bool = False
+    session: "Session",
+    flow_run_id: str,
+    *,
+    logs: bool = True,
+    quiet: bool = False,
+    as_json: bool = False,
+    after: str | None = None,
 ) -> int:
     """Show a run until it is finished, then how it ended; returns the exit code.
 
@@ -47,6 +53,7 @@ def watch(
         logs: whether to show log lines; states are always shown.
         quiet: print neither headline nor summary and outcome.
         as_json: print the run as a JSON object when it is finished; lines go to standard error.
+        after: cursor of the events to begin after; all of them are shown by default.
 
     Raises:
         prefect.exceptions.ClientError: the API does not know the run, or cannot be reached for good.
@@ -56,7 +63,8 @@ def watch(
     progress = Progress()
     try:
         with raise_on_termination():
-            _follow(session, flow_run_id, progress, logs=logs, stream=sys.stderr if as_json else sys.stdout)
+            stream = sys.stderr if as_json else sys.stdout
+            _follow(session, flow_run_id, progress, logs=logs, stream=stream, after=after)
     except TerminationRequested:
         # Nobody is there to be asked; the terminal is restored already.
         raise
@@ -76,12 +84,14 @@ def watch(
     return report_outcome(end.state or "unknown", end.state_message, quiet=quiet or as_json)
 
 
-def _follow(session: "Session", flow_run_id: str, progress: Progress, *, logs: bool, stream: TextIO) -> None:
+def _follow(
+    session: "Session", flow_run_id: str, progress: Progress, *, logs: bool, stream: TextIO, after: str | None
+) -> None:
     from prefect.client.live import Reconnecting, follow_flow_run
 
     reasons = WaitReasons(session, flow_run_id)
     with open_screen(progress, stream) as screen:
-        for page in ticking(lambda: follow_flow_run(session, flow_run_id)):
+        for page in ticking(lambda: follow_flow_run(session, flow_run_id, after)):
             if page is None:
                 if not progress.note:
                     reasons.tick(progress, screen)

@@ -26,6 +26,7 @@ class World:
     flow: str
     group: str
     run: str
+    ended_run: str
     task: str
     task_run: str
     agent: str
@@ -62,6 +63,8 @@ async def world(api: Any) -> World:
         "set_flow_run_states", "states { id }", states=[{"flow_run_id": run["id"], "state": {"type": "Running"}}]
     )
     found = await api.data("{ flow_group { id } task { id } task_run { id } }")
+    ended = await api.mutate("create_flow_run", flow_id=flow["id"])
+    await api.mutate("cancel_flow_run", "state", flow_run_id=ended["id"])
     task_run = found["task_run"][0]["id"]
     artifact = await api.mutate(
         "create_task_run_artifact", task_run_id=task_run, kind="link", data={"link": "http://x"}
@@ -76,6 +79,7 @@ async def world(api: Any) -> World:
         flow=flow["id"],
         group=found["flow_group"][0]["id"],
         run=run["id"],
+        ended_run=ended["id"],
         task=found["task"][0]["id"],
         task_run=task_run,
         agent=(await api.mutate("register_agent", type="LocalAgent", name="a"))["id"],
@@ -130,6 +134,7 @@ CASES: dict[str, Callable[[World], dict[str, Any]]] = {
     "create_flow_run": lambda w: {"flow_id": w.flow, "idempotency_key": "k"},
     "set_flow_run_name": lambda w: {"flow_run_id": w.run, "name": "n"},
     "cancel_flow_run": lambda w: {"flow_run_id": w.run},
+    "restart_flow_run": lambda w: {"flow_run_id": w.ended_run, "idempotency_key": "k"},
     "update_flow_run_heartbeat": lambda w: {"flow_run_id": w.run},
     "set_flow_run_labels": lambda w: {"flow_run_id": w.run, "labels": ["a"]},
     "delete_flow_run": lambda w: {"flow_run_id": w.run},
@@ -194,6 +199,7 @@ def selection(name: str) -> str:
     leaves = {
         "states": "states { id status message }",
         "flow_runs": "flow_runs { id }",
+        "again": "again { id task_slug map_index reason }",
         "task_runs": "task_runs { id version serialized_state }",
     }
     return " ".join(leaves.get(member, member) for member in payload.fields if member != "lease_expires")

@@ -140,6 +140,31 @@ def test_prints_of_a_task_are_log_lines_in_their_order(system):
     assert shown == [f"shouted {number}" for number in range(2000)]
 
 
+def test_a_failed_run_goes_on_where_it_failed(system):
+    """The list was stored, its sum was not; the log of the first attempt is not shown again."""
+    path = system.folder / "go on"
+    done = system.cli("run", "--name", "going on", "--param", f'path="{path}"', "--run-name", "to go on", "-w", code=1)
+    assert {"listing", "adding"} <= set(shown_lines(done.stdout))
+    path.touch()
+    done = system.cli("run", "--restart", "to go on", "--dry-run")
+    for line in (
+        "3 task run(s) would run again, 2 are kept.",
+        "└── needs: they had failed",
+        "└── shout: they had not run, or not to their end",
+        "└── forgotten: their results are needed and were not stored",
+    ):
+        assert line in done.stdout.splitlines()
+    done = system.cli("run", "--restart", "to go on", "--watch")
+    assert "Flow run succeeded!" in done.stdout
+    lines = shown_lines(done.stdout)
+    assert "went on with 6" in lines
+    assert "adding" in lines
+    assert "listing" not in lines
+    assert "Entered state <Failed>" not in done.stdout
+    failed = system.cli("run", "--restart", "to go on", code=1)
+    assert "has succeeded, so nothing of it has to run again" in failed.stderr
+
+
 def test_strange_lines_are_kept_cut_or_marked_and_never_lose_others(system):
     flow_run_id = system.create_run(system.flows["strange 🚀 'quoted\""])
     assert system.wait_for_state(flow_run_id)["state"] == "Success"

@@ -94,6 +94,8 @@ def values_for(mutation: str, owned: Belongings) -> dict[str, Any]:
         "set_schedule_active": True,
         "description": "d",
         "idempotency_key": "i",
+        "tasks": [],
+        "dry_run": False,
         "children": "CASCADE",
         "parameters": {"x": 1},
         "context": {},

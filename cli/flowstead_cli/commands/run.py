@@ -50,6 +50,9 @@ class Options:
     no_logs: bool = False
     watch: bool = False
     as_json: bool = False
+    restart: str | None = None
+    again: tuple[str, ...] = ()
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,10 @@ def run(options: Options) -> int:
         CliError: options, values or the flow are not as they must be.
         prefect.exceptions.ClientError: the API refused or cannot be reached.
     """
+    if options.restart is not None:
+        return _restart(options, options.restart)
+    if options.again or options.dry_run:
+        raise CliError("Error: `--again` and `--dry-run` go with `--restart` only.")
     check_lookup_options(
         flow_id=options.flow_id,
         name=options.name,
@@ -100,6 +107,47 @@ def run(options: Options) -> int:
     if options.schedule:
         raise CliError("Error: `--schedule` can only be specified for local flow runs")
     return _run_through_api(options, inputs)
+
+
+# What says how a new run is to be; a restarted one stays as it is.
+_OF_NEW_RUNS = (
+    "flow_id",
+    "project",
+    "path",
+    "module",
+    "name",
+    "labels",
+    "run_name",
+    "context",
+    "params",
+    "param_file",
+    "log_level",
+    "idempotency_key",
+    "start",
+    "execute",
+    "schedule",
+)
+
+
+def _restart(options: Options, wanted: str) -> int:
+    given = [name for name in _OF_NEW_RUNS if getattr(options, name)]
+    if given:
+        names = {"flow_id": "id", "labels": "label", "params": "param"}
+        listed = ", ".join(f"`--{names.get(name, name).replace('_', '-')}`" for name in given)
+        raise CliError(f"Error: a restarted run stays as it is; `--restart` does not go with {listed}.")
+    if options.quiet and options.as_json:
+        raise CliError("Error: give either `--quiet`, which prints the id only, or `--json`.")
+    from flowstead_cli.restarting import restart
+
+    return restart(
+        wanted,
+        again=options.again,
+        dry_run=options.dry_run,
+        watch=options.watch,
+        logs=not options.no_logs,
+        quiet=options.quiet,
+        as_json=options.as_json,
+    )
 
 
 def _inputs(options: Options) -> Inputs:
@@ -262,8 +310,21 @@ def main(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the run as one JSON object, with --watch when it is finished.")
     ] = False,
+    restart: Annotated[
+        str | None,
+        typer.Option("--restart", metavar="RUN", help="Let this run (id or name), which has ended, go on."),
+    ] = None,
+    again: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--again", metavar="TASK", help="With --restart: run this task again, though it succeeded; can be repeated."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --restart: only say what would run again.")] = False,
 ) -> int:
     """Run a flow: through an agent (--id, --name, --project) or here (--path, --module).
+
+    A run that has ended goes on with --restart: what did not succeed runs again.
 
     Examples:
 
@@ -272,6 +333,8 @@ def main(
       prefect run --name hello-world --start 'in 10 minutes' --quiet
 
       prefect run --path hello.py --param 'names=["Ford", "Arthur"]'
+
+      prefect run --restart clever-otter --watch
     """
     return run(
         Options(
@@ -294,5 +357,8 @@ def main(
             no_logs=no_logs,
             watch=watch,
             as_json=as_json,
+            restart=restart,
+            again=tuple(again or ()),
+            dry_run=dry_run,
         )
     )

@@ -36,3 +36,15 @@ class FlowRunReason(StrEnum):
     SILENT = "SILENT"
     CANCELLING = "CANCELLING"
     FINISHED = "FINISHED"
+
+
+class RestartReason(StrEnum):
+    """The GraphQL enum `restart_reason`."""
+
+    FAILED = "FAILED"
+    UNFINISHED = "UNFINISHED"
+    DOWNSTREAM = "DOWNSTREAM"
+    MAPPED_ANEW = "MAPPED_ANEW"
+    RESULT_MISSING = "RESULT_MISSING"
+    NEVER_KEPT = "NEVER_KEPT"
+    ASKED = "ASKED"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from prefect._generated.enums import RestartReason
 from prefect.client.request import Request, UNSET, defined, many, optional, parse_datetime, plain, required
 
 if TYPE_CHECKING:
@@ -598,6 +599,48 @@ class CancelFlowRun:
         return cls(
             state=required(data["state"], "CancelFlowRun.state"),
             children=tuple(required(data["children"], "CancelFlowRun.children")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RestartFlowRunAgain:
+    """`again` of `RestartFlowRun`."""
+
+    id: str
+    task_slug: str | None
+    task_name: str | None
+    map_index: int
+    reason: RestartReason
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> RestartFlowRunAgain:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=data["id"],
+            task_slug=data["task_slug"],
+            task_name=data["task_name"],
+            map_index=data["map_index"],
+            reason=RestartReason(data["reason"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RestartFlowRun:
+    """A part of the answer to `restart_flow_run`."""
+
+    id: str
+    again: tuple[RestartFlowRunAgain, ...]
+    kept: int
+    cursor: str | None
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> RestartFlowRun:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=required(data["id"], "RestartFlowRun.id"),
+            again=many(required(data["again"], "RestartFlowRun.again"), RestartFlowRunAgain.from_wire),
+            kept=required(data["kept"], "RestartFlowRun.kept"),
+            cursor=data["cursor"],
         )
 
 
@@ -1213,6 +1256,45 @@ def cancel_flow_run(
         _CANCEL_FLOW_RUN,
         {"input": defined({"flow_run_id": flow_run_id, "children": children})},
         lambda data: CancelFlowRun.from_wire(required(data["cancel_flow_run"], "cancel_flow_run")),
+    )
+
+
+_RESTART_FLOW_RUN = """\
+mutation restart_flow_run($input: restart_flow_run_input!) {
+  restart_flow_run(input: $input) {
+    id
+    again {
+      id
+      task_slug
+      task_name
+      map_index
+      reason
+    }
+    kept
+    cursor
+  }
+}
+"""
+
+
+def restart_flow_run(
+    *,
+    flow_run_id: str | Unset = UNSET,
+    tasks: Sequence[str] | None | Unset = UNSET,
+    idempotency_key: str | None | Unset = UNSET,
+    dry_run: bool | None | Unset = UNSET,
+) -> Request[RestartFlowRun]:
+    """Let a flow run that has ended go on with what did not succeed; safe to repeat when it carries an idempotency key."""
+    return Request(
+        "restart_flow_run",
+        "mutation",
+        _RESTART_FLOW_RUN,
+        {
+            "input": defined(
+                {"flow_run_id": flow_run_id, "tasks": tasks, "idempotency_key": idempotency_key, "dry_run": dry_run}
+            )
+        },
+        lambda data: RestartFlowRun.from_wire(required(data["restart_flow_run"], "restart_flow_run")),
     )
 
 

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from prefect._generated.agents import register_agent as register_agent
     from prefect._generated.flows import register_edges as register_edges
     from prefect._generated.flows import register_tasks as register_tasks
+    from prefect._generated.flow_runs import restart_flow_run as restart_flow_run
     from prefect._generated.agents import runs_ready as runs_ready
     from prefect._generated.secrets import secret_value as secret_value
     from prefect._generated.flow_runs import set_flow_run_name as set_flow_run_name
@@ -154,6 +155,7 @@ _HOMES: dict[str, str] = {
     "register_agent": "agents",
     "register_edges": "flows",
     "register_tasks": "flows",
+    "restart_flow_run": "flow_runs",
     "runs_ready": "agents",
     "secret_value": "secrets",
     "set_flow_run_name": "flow_runs",

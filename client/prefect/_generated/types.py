@@ -95,6 +95,9 @@ if TYPE_CHECKING:
     from prefect._generated.agents import RegisterAgent as RegisterAgent
     from prefect._generated.flows import RegisterEdges as RegisterEdges
     from prefect._generated.flows import RegisterTasks as RegisterTasks
+    from prefect._generated.flow_runs import RestartFlowRun as RestartFlowRun
+    from prefect._generated.flow_runs import RestartFlowRunAgain as RestartFlowRunAgain
+    from prefect._generated.enums import RestartReason as RestartReason
     from prefect._generated.events import RunEvent as RunEvent
     from prefect._generated.agents import RunsReady as RunsReady
     from prefect._generated.flow_runs import SetFlowRunName as SetFlowRunName
@@ -210,6 +213,9 @@ _HOMES: dict[str, str] = {
     "RegisterAgent": "agents",
     "RegisterEdges": "flows",
     "RegisterTasks": "flows",
+    "RestartFlowRun": "flow_runs",
+    "RestartFlowRunAgain": "flow_runs",
+    "RestartReason": "enums",
     "RunEvent": "events",
     "RunsReady": "agents",
     "SetFlowRunName": "flow_runs",

@@ -1,6 +1,6 @@
 """`FlowRunView`: a run of a flow, its states, logs and task runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -109,6 +109,11 @@ class FlowRunView:
             run_config=_run_config(run.run_config),
             task_runs=kept,
         )
+
+    def restart(self, tasks: Sequence[str] = ()) -> "FlowRunView":
+        """Let this run, which has ended, go on; return it as it is then.  See `Client.restart_flow_run`."""
+        Client().restart_flow_run(self.flow_run_id, tasks)
+        return type(self).from_flow_run_id(self.flow_run_id)
 
     def get_task_run(
         self, task_slug: str | None = None, task_run_id: str | None = None, map_index: int | None = None

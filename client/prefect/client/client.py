@@ -28,6 +28,7 @@ from prefect.exceptions import ClientError, ObjectNotFoundError
 from prefect.utilities.graphql import GraphQLResult, parse_graphql
 
 if TYPE_CHECKING:
+    from prefect._generated.flow_runs import RestartFlowRun
     from prefect.core.flow import Flow
     from prefect.engine.state import State
     from prefect.run_configs import RunConfig
@@ -436,6 +437,28 @@ class Client:
     def cancel_flow_run(self, flow_run_id: str) -> str:
         """Cancel a flow run; returns the name of its new state."""
         return self.execute(ops.cancel_flow_run(flow_run_id=flow_run_id)).state
+
+    def restart_flow_run(
+        self,
+        flow_run_id: str,
+        tasks: Sequence[str] = (),
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> "RestartFlowRun":
+        """Let a flow run that has ended go on: what did not succeed runs again, and what is needed and was not stored.
+
+        `tasks` names tasks that are to run again although they succeeded.  The answer has `again`, with a `reason` for
+        each task run, and `kept`, the number of the others; with `dry_run` nothing else happens.  Safe to repeat.
+        Raises `ClientError` for a run that has not ended, or of which nothing has to run again.
+        """
+        return self.execute(
+            ops.restart_flow_run(
+                flow_run_id=flow_run_id,
+                tasks=list(tasks),
+                dry_run=dry_run,
+                idempotency_key=idempotency_key or uuid.uuid4().hex,
+            )
+        )
 
     def update_flow_run_heartbeat(self, flow_run_id: str) -> None:
         """Say that the process of a flow run is alive."""

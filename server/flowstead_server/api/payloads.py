@@ -1,6 +1,7 @@
 """What mutations answer with. Members are nullable, as in 1.x: a payload is never the reason for a second error."""
 
 from datetime import datetime
+from enum import Enum
 from uuid import UUID
 
 import strawberry
@@ -140,6 +141,42 @@ class CancelFlowRunPayload:
         description="`Cancelled`, `Cancelling` while its process still stops, or the state it had already ended in."
     )
     children: list[UUID] | None = strawberry.field(description="Child runs that were told to stop too.")
+
+
+@strawberry.enum(name="restart_reason", description="Why a task run runs again after a restart.")
+class RestartReason(Enum):
+    """Member of `task_run_again`."""
+
+    FAILED = strawberry.enum_value("FAILED", description="It had failed.")
+    UNFINISHED = strawberry.enum_value("UNFINISHED", description="It had not ended, or not with success.")
+    DOWNSTREAM = strawberry.enum_value("DOWNSTREAM", description="It depends on a task that runs again.")
+    MAPPED_ANEW = strawberry.enum_value("MAPPED_ANEW", description="The list that it is mapped over is made anew.")
+    RESULT_MISSING = strawberry.enum_value("RESULT_MISSING", description="Its result is needed and was not stored.")
+    NEVER_KEPT = strawberry.enum_value("NEVER_KEPT", description="What it gives is never kept, such as a secret.")
+    ASKED = strawberry.enum_value("ASKED", description="The request named its task.")
+
+
+@strawberry.type(name="task_run_again", description="A task run that runs again after a restart.")
+class TaskRunAgainPayload:
+    """One member of `restart_flow_run`."""
+
+    id: UUID = strawberry.field(description="Id of the task run.")
+    task_slug: str | None = strawberry.field(description="Slug of its task.")
+    task_name: str | None = strawberry.field(description="Name of its task.")
+    map_index: int = strawberry.field(description="Position among mapped children; -1 if it is not one.")
+    reason: RestartReason = strawberry.field(description="Why it runs again.")
+
+
+@strawberry.type(name="restart_flow_run_payload", description="What becomes of a flow run that is restarted.")
+class RestartFlowRunPayload:
+    """Payload of `restart_flow_run`."""
+
+    id: UUID | None = strawberry.field(description="Id of the flow run, which stays the same.")
+    again: list[TaskRunAgainPayload] | None = strawberry.field(description="Task runs that run again.")
+    kept: int | None = strawberry.field(description="How many task runs keep their state and their result.")
+    cursor: str | None = strawberry.field(
+        description="Position in `flow_run_events` just before the restart; null for a dry run."
+    )
 
 
 @strawberry.type(name="runs_in_queue_payload", description="Flow runs that an agent may start now.")

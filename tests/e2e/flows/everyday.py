@@ -116,3 +116,28 @@ with Flow("strange 🚀 'quoted\"") as strange_flow:
 
 with Flow("empty") as empty:
     pass
+
+
+@task
+def listed():
+    prefect.context.get("logger").info("listing")
+    return [1, 2, 3]
+
+
+@task(checkpoint=False)
+def forgotten(numbers):
+    prefect.context.get("logger").info("adding")
+    return sum(numbers)
+
+
+@task
+def needs(path, number):
+    """Fail until a file is there."""
+    if not Path(path).exists():
+        raise ValueError("the file is not there")
+    prefect.context.get("logger").info("went on with %d", number)
+    return number
+
+
+with Flow("going on") as going_on:
+    shout(needs(Parameter("path"), forgotten(listed())))

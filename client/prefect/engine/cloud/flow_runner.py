@@ -4,6 +4,7 @@ What cannot be reported ends the run here with the state that it would have had;
 process moved the run on, ends it with the API's state.
 """
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -198,9 +199,16 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
     # -- tasks -------------------------------------------------------------------------------------------------------
 
     def load_for_mapping(self, task: "Task", state: State) -> State:
-        """Read the value of a task that ended in another process."""
+        """Read the value of a task that ended in another process; if that fails, whoever needs the value fails."""
         if state.is_successful():
-            state.load_result(task.result if task.result is not None else self.flow.result)
+            try:
+                state.load_result(task.result if task.result is not None else self.flow.result)
+            except Exception as error:
+                from prefect.engine.result.travel import UnavailableResult  # noqa: PLC0415 - loads cloudpickle
+
+                # Children that have ended need no value; the others say in their own states what is wrong.
+                state = copy.copy(state)
+                state._result = UnavailableResult(str(error))  # noqa: SLF001 - states and engine are one part
         return state
 
     def prepare_children(

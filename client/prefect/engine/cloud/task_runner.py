@@ -152,13 +152,20 @@ class CloudTaskRunner(ReportingRunner, TaskRunner):
 
     def load_upstream_results(self, state: State, upstream_states: "dict[Edge, State]") -> "dict[Edge, State]":
         """Read the values of upstream tasks that ended in another process; raises `ENDRUN` if that fails."""
+        if state.is_mapped():
+            # Its children have been counted; those that run ask for what they need.
+            return upstream_states
+        name = ""
         try:
             for edge, upstream in upstream_states.items():
+                name = edge.upstream_task.name
                 if edge.key is not None and _is_elsewhere(upstream):
                     result = edge.upstream_task.result
                     upstream.load_result(result if result is not None else self._flow_result)
         except Exception as error:
-            message = f"Failed to retrieve task results: {error}"
+            # Whoever restarts the run has to know what would give the value again.
+            again = f"prefect run --restart {prefect_context.get('flow_run_id')} --again '{name}'"
+            message = f"Failed to retrieve task results: {error} (of the task '{name}', which runs again with: {again})"
             self.logger.exception(message)
             raise ENDRUN(self.handle_state_change(state, Failed(message, result=error))) from error
         return upstream_states

@@ -111,6 +111,21 @@ class CancelFlowRunInput:
     )
 
 
+@wire_input(name="restart_flow_run_input", description="The flow run to restart.")
+class RestartFlowRunInput:
+    """Input of `restart_flow_run`."""
+
+    flow_run_id: UUID = strawberry.field(description="Id of the flow run, which has ended.")
+    tasks: list[str] | None = strawberry.field(
+        description="Names or slugs of tasks that are to run again although they succeeded, such as those whose stored "
+        "result is gone."
+    )
+    idempotency_key: str | None = strawberry.field(
+        description="Repeating a request with the same key restarts the run once and gives the same answer."
+    )
+    dry_run: bool | None = strawberry.field(description="Only say what would run again; null means false.")
+
+
 @wire_input(name="get_or_create_task_run_input", description="The task run that is wanted.")
 class GetOrCreateTaskRunInput:
     """Input of `get_or_create_task_run`."""

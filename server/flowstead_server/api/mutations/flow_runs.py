@@ -9,13 +9,21 @@ from flowstead_server.api.inputs.runs import (
     CancelFlowRunInput,
     CreateFlowRunInput,
     DeleteFlowRunInput,
+    RestartFlowRunInput,
     SetFlowRunLabelsInput,
     SetFlowRunNameInput,
     UpdateFlowRunHeartbeatInput,
 )
-from flowstead_server.api.payloads import CancelFlowRunPayload, FlowRunIdPayload, SuccessPayload
+from flowstead_server.api.payloads import (
+    CancelFlowRunPayload,
+    FlowRunIdPayload,
+    RestartFlowRunPayload,
+    RestartReason,
+    SuccessPayload,
+    TaskRunAgainPayload,
+)
 from flowstead_server.api.scalars import plain
-from flowstead_server.orchestration import cancellation, deletions, flow_runs
+from flowstead_server.orchestration import cancellation, deletions, flow_runs, restarts
 
 
 @strawberry.type
@@ -60,6 +68,32 @@ class FlowRunMutations:
             info.context.database, info.context.caller, input_.flow_run_id, cascade=cascade
         )
         return CancelFlowRunPayload(state=cancelled.state, children=cancelled.children)
+
+    @mutation(
+        description="Let a flow run that has ended go on: what did not succeed runs again, and so does what succeeded "
+        "if its result is needed and was not stored."
+    )
+    async def restart_flow_run(self, info: Info, input_: Input[RestartFlowRunInput]) -> RestartFlowRunPayload | None:
+        """Restart a flow run."""
+        request = restarts.Restart(
+            input_.flow_run_id, input_.tasks or (), input_.idempotency_key, dry_run=bool(input_.dry_run)
+        )
+        restarted = await restarts.restart_flow_run(info.context.database, info.context.caller, request)
+        return RestartFlowRunPayload(
+            id=restarted.flow_run_id,
+            again=[
+                TaskRunAgainPayload(
+                    id=run.id,
+                    task_slug=run.slug,
+                    task_name=run.name,
+                    map_index=run.map_index,
+                    reason=RestartReason[run.reason.name],
+                )
+                for run in restarted.again
+            ],
+            kept=restarted.kept,
+            cursor=None if restarted.after is None else str(restarted.after),
+        )
 
     @mutation(description="Say that the process of a flow run is alive.")
     async def update_flow_run_heartbeat(
