@@ -65,6 +65,8 @@ class TcpProxy:
         self._tasks.add(asyncio.current_task())
         try:
             await self._pass_on(reader, writer)
+        except asyncio.CancelledError:
+            writer.transport.abort()  # the proxy is closing; the stream's own callback would report the cancellation
         finally:
             self._tasks.discard(asyncio.current_task())
 
