@@ -1,6 +1,7 @@
 """write_run_logs and the partitions of the log."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,8 +11,9 @@ import pytest
 from seeds import seed, stranger
 
 from flowstead_server.db import Database
-from flowstead_server.domain.errors import BadInputError, ForeignKeyViolationError
+from flowstead_server.domain.errors import BadInputError, ForeignKeyViolationError, StaleWriteError
 from flowstead_server.orchestration.logs import MAX_MESSAGE_CHARACTERS, ensure_log_partitions, write_run_logs
+from flowstead_server.orchestration.queue import ClaimFlowRuns, claim_flow_runs
 
 
 async def lines_of(database: Database) -> list[dict[str, Any]]:
@@ -65,6 +67,29 @@ async def test_one_unknown_run_refuses_the_batch(database: Database) -> None:
             await write_run_logs(database, caller, [good, bad])
         assert raised.value.message == "Foreign key violation."
     assert await lines_of(database) == []
+
+
+async def test_lines_of_a_claim_that_ends_while_they_wait_are_refused(database: Database) -> None:
+    """The lines arrive while the run is being given to somebody else; they would stand behind what that one writes."""
+    seeded = await seed(database)
+    run_id = await seeded.run()
+    agent_id = await seeded.agent()
+    claims = await claim_flow_runs(database, seeded.caller, ClaimFlowRuns(agent_id))
+    caller = replace(seeded.caller, claim_token=claims.flow_runs[0].claim_token)
+    lines = [{"flow_run_id": run_id, "message": "from the past"}]
+    batch_id = uuid4()
+    async with database.transaction() as other:
+        await other.fetch("select pg_advisory_xact_lock(hashtextextended($1::text, 0))", str(run_id))
+        await other.execute("update flow_run set claim_token = null where id = $1", run_id)
+        late = asyncio.create_task(write_run_logs(database, caller, lines, batch_id))
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        async with asyncio.timeout(20):
+            while await other.fetch_value(waiting) == 0:  # noqa: ASYNC110 - a lock that is waited for gives no signal
+                await asyncio.sleep(0.005)
+    with pytest.raises(StaleWriteError):
+        await late
+    assert await lines_of(database) == []
+    assert await database.fetch("select from log_batch") == []
 
 
 async def test_odd_text_is_stored(database: Database) -> None:

@@ -18,7 +18,7 @@ runs as materialized (
 asked_tasks as materialized (
     select distinct task_run_id as id from input where task_run_id is not null
 ),
-verdict as materialized (
+first_look as materialized (
     select
         (select count(*) from asked) = (select count(*) from runs)
         and not exists (
@@ -31,16 +31,26 @@ locked as materialized (
     select pg_advisory_xact_lock(k.key)
     from (
         select distinct hashtextextended(asked.id::text, 0) as key
-        from asked, verdict
-        where verdict.complete and verdict.current
+        from asked, first_look
+        where first_look.complete and first_look.current
         order by key
     ) k
+),
+-- A claim that ended while this waited for the lock is over: its lines would stand behind the reason for its end.
+verdict as materialized (
+    select
+        f.complete,
+        f.current and (
+            $3::uuid is null
+            or not exists (select from asked where not flow_run_accepts(asked.id, $3::uuid, false, l.locks))
+        ) as current
+    from first_look f, (select count(*) as locks from locked) l
 ),
 batch as (
     insert into log_batch (batch_id, tenant_id)
     select $4, $1
-    from verdict v, (select count(*) as locks from locked) l
-    where $4::uuid is not null and v.complete and v.current and l.locks >= 0
+    from verdict v
+    where $4::uuid is not null and v.complete and v.current
     on conflict do nothing
     returning batch_id
 ),
@@ -49,8 +59,8 @@ written as (
     select
         $1, i.flow_run_id, i.task_run_id, coalesce(i.timestamp, now()), i.name, coalesce(i.level, 'INFO'), i.message,
         i.info
-    from input i, verdict v, (select count(*) as locks from locked) l
-    where v.complete and v.current and l.locks >= 0 and ($4::uuid is null or exists (select from batch))
+    from input i, verdict v
+    where v.complete and v.current and ($4::uuid is null or exists (select from batch))
     order by i.position
 )
 select complete, current from verdict;
