@@ -2,6 +2,7 @@
 #
 #   make demo ARGS=--exit     arguments for a target go into ARGS
 #   make test ARGS="-k claim"
+#   make chaos SEED=7 MINUTES=4 RUNS=800
 #   PYTHON=/path/to/python3.12 make setup
 
 SHELL := /bin/sh
@@ -9,12 +10,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+SEED ?=
+MINUTES ?= 10
+RUNS ?= 2000
 
 # What `make generate` writes; `make verify` compares these.
 GENERATED := schema.graphql client/prefect/_generated server/flowstead_server/migrations/schema.sql docs/cli.md docs/states.md
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check generate verify bench ui clean
+.PHONY: help setup demo test check generate verify bench chaos ui clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +75,9 @@ verify: $(VENV)/.dev ## Fail if a generated file differs from what its source gi
 
 bench: $(VENV)/.dev ## Measure speed and memory beside their targets
 	@$(BIN)/python tests/benchmarks $(ARGS)
+
+chaos: $(VENV)/.dev ## Kill, freeze and cut everything while runs go through, then check them (SEED, MINUTES, RUNS)
+	@$(BIN)/python tests/chaos $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES) --runs $(RUNS) $(ARGS)
 
 ui: $(VENV)/.dev ## Build the web page anew, with Node from the development tools
 	@cd server/ui && PATH="$(abspath $(BIN)):$$PATH" && npm ci --loglevel=error && npm run --silent build

@@ -28,7 +28,7 @@ from prefect.client.session import AsyncSession
 from prefect.configuration import config
 
 LABEL = "tiny"
-BEAT_SECONDS = 0.5
+BEAT_SECONDS = 1.0
 # How long an execution asks without an answer before it gives up, as a process of a flow run does.
 PATIENCE = 60.0
 LONG_SECONDS = float(os.environ.get("CHAOS_LONG_SECONDS", "6"))
@@ -87,7 +87,7 @@ class Execution:
 
     async def _execute_task(self, number, task_run_id):
         await self._set_task_run(task_run_id, "Running")
-        seconds = self._chance.choice([0.02, 0.1, 0.3, 1.0] * 5 + [LONG_SECONDS])
+        seconds = self._chance.choice([0.02, 0.1, 0.3] * 7 + [LONG_SECONDS])
         for batch in range(3):
             await self._write_lines([f"{self._who} task {number} line {batch}.{line}" for line in range(2)])
             await asyncio.sleep(seconds / 3)
@@ -168,8 +168,8 @@ async def main(name):
         kind="Executor",
         name=name,
         labels=[LABEL],
-        launch_slots=30,
-        max_concurrent=40,
+        launch_slots=15,
+        max_concurrent=15,
         settle_seconds=0.0,
         lease_seconds=5,
         poll_seconds=1.0,

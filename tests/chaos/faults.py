@@ -12,7 +12,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import psutil
@@ -41,16 +41,16 @@ class Done:
     whom: str
 
 
-def schedule(chance: random.Random, seconds: float, gap: float) -> list[Planned]:
-    """Faults of all kinds, each about as often, on average `gap` seconds apart; each at least once."""
-    kinds: list[str] = []
-    count = max(len(KINDS), round(seconds / gap))
-    while len(kinds) < count:
-        some = [*KINDS]
-        chance.shuffle(some)
-        kinds += some
-    moments = sorted(chance.uniform(0, seconds) for _ in kinds[:count])
-    return [Planned(at, kind, chance.random()) for at, kind in zip(moments, kinds[:count], strict=True)]
+def schedule(chance: random.Random, gap: float) -> Iterator[Planned]:
+    """Yield faults for ever, on average `gap` seconds apart: rounds of all kinds, each once, in an order by lot."""
+    begin = 0.0
+    while True:
+        kinds = [*KINDS]
+        chance.shuffle(kinds)
+        end = begin + gap * len(kinds)
+        moments = sorted(chance.uniform(begin, end) for _ in kinds)
+        yield from (Planned(at, kind, chance.random()) for at, kind in zip(moments, kinds, strict=True))
+        begin = end
 
 
 class Faults:
@@ -62,11 +62,19 @@ class Faults:
         self.done: list[Done] = []
         self.missed: list[Planned] = []
 
-    async def run(self, planned: Sequence[Planned]) -> None:
-        """Do everything at its time; returns when all is whole again."""
+    async def run(self, planned: Iterator[Planned], least: int, until: asyncio.Event) -> None:
+        """Do everything at its time, at least so many faults and until then; returns when all is whole again."""
         self._began = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            for fault in planned:
+            for number, fault in enumerate(planned):
+                wait = self._began + fault.at - time.monotonic()
+                if number < least:
+                    await asyncio.sleep(max(0.0, wait))
+                else:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(until.wait(), max(0.0, wait))
+                    if until.is_set():
+                        return
                 group.create_task(self._do(fault))
 
     def counts(self) -> dict[str, int]:
@@ -79,7 +87,6 @@ class Faults:
         return [asdict(fault) for fault in self.done]
 
     async def _do(self, fault: Planned) -> None:
-        await asyncio.sleep(max(0.0, self._began + fault.at - time.monotonic()))
         deadline = time.monotonic() + PATIENCE
         chance = random.Random(fault.chance)
         while True:

@@ -1,5 +1,7 @@
 """What users do while everything breaks: they create runs, cancel some, and write into the logs of others.
 
+No more than `MOST_AT_ONCE` runs are under way at a time, so that a slow machine takes longer and does not choke.
+
 Each request is repeated until it is answered, at a server or proxy drawn by lot, and what was answered goes into the
 journal. Runs are created with idempotency keys; some creates are repeated although they were answered.
 """
@@ -27,6 +29,7 @@ from prefect.exceptions import ClientError, ObjectNotFoundError, VersionLockMism
 
 R = TypeVar("R")
 # Answers that stay what they are: a mistake in this test, or something acknowledged that is gone.
+MOST_AT_ONCE = 120
 FINAL = {"BAD_USER_INPUT", "FOREIGN_KEY_VIOLATION"}
 
 
@@ -44,7 +47,7 @@ class Mix:
 
 
 class Load:
-    """Creates `runs` runs during `seconds`; `created` counts those that were acknowledged."""
+    """Creates `runs` runs in no less than `seconds`; `created` counts those that were acknowledged."""
 
     def __init__(self, world: World, chance: random.Random, runs: int, seconds: float, mix: Mix) -> None:
         self._world = world
@@ -55,6 +58,7 @@ class Load:
         self._journal = Journal(world.journals)
         self._sessions: Sequence[AsyncSession] = ()
         self.created = 0
+        self._under_way = 0
         self.repeats = 0
 
     async def run(self) -> None:
@@ -65,9 +69,23 @@ class Load:
                 for proxy in self._world.proxies
             ]
             plans = [self._plan(number) for number in range(self._runs)]
+            looking = asyncio.create_task(self._look())
+            began = asyncio.get_running_loop().time()
             async with asyncio.TaskGroup() as group:
                 for number, plan in enumerate(plans):
+                    due = began + number * self._seconds / self._runs
+                    await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+                    while self._under_way >= MOST_AT_ONCE:  # noqa: ASYNC110 - the figure comes from the database
+                        await asyncio.sleep(0.05)
+                    self._under_way += 1
                     group.create_task(self._one(number, plan))
+            looking.cancel()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            if (unfinished := await self._world.unfinished()) is not None:
+                self._under_way = unfinished
 
     async def _one(self, number: int, plan: dict[str, Any]) -> None:
         try:
@@ -83,7 +101,6 @@ class Load:
         is_real = number % round(1 / mix.real) == 0
         flows = mix.real_flows if is_real else mix.tiny_flows
         return {
-            "at": chance.uniform(0, self._seconds),
             "flow": chance.choices([*flows], weights=[*flows.values()])[0],
             "label": REAL if is_real else TINY,
             "key": str(uuid.UUID(int=chance.getrandbits(128))),
@@ -94,7 +111,6 @@ class Load:
         }
 
     async def _live(self, number: int, plan: dict[str, Any]) -> None:
-        await asyncio.sleep(plan["at"])
         due = datetime.now(UTC) + timedelta(seconds=plan["delay"]) if plan["delay"] else None
         run_id = await self._create(plan, due)
         self.created += 1

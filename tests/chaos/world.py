@@ -17,6 +17,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 from agent_world import Process, free_port
+from checker import FINISHED
 from executor import LABEL as TINY
 from system_world import System, processes_of
 from tcp_proxy import TcpProxy
@@ -198,6 +199,11 @@ class World:
             finally:
                 await connection.close(timeout=2)
         return []
+
+    async def unfinished(self) -> int | None:
+        """How many runs have not ended, None if the database does not say."""
+        rows = await self.query("select count(*) from flow_run where state <> all($1)", list(FINISHED))
+        return int(rows[0]["count"]) if rows else None
 
     def save_outputs(self, folder: Path) -> None:
         """Write what everybody has printed to files."""
