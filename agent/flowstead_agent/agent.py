@@ -12,6 +12,7 @@ from typing import Any
 
 from flowstead_agent.api import AgentApi
 from flowstead_agent.cancelling import cancel_all
+from flowstead_agent.clock import ApiClock
 from flowstead_agent.console import BANNER
 from flowstead_agent.deployments import Deployments
 from flowstead_agent.errors import AgentError, ApiError, ApiRejectedError
@@ -39,14 +40,15 @@ class Agent:
         self._launcher = launcher
         self._logger = logger
         self._outage = Outage(logger, url)
-        self._wake = WakeUp()
+        clock = ApiClock()
+        self._wake = WakeUp(clock)
         self._ladder = Ladder()
         self._log = RunLog(api, settings.name, self._outage, logger)
         if isinstance(launcher, Reporting):
             launcher.report_to(self._log.note)
-        self._claiming = Claiming(settings, api, self._wake, self._ladder, self._outage, logger, self._register)
+        self._claiming = Claiming(settings, api, self._wake, self._ladder, self._outage, logger, clock, self._register)
         self._deployments = Deployments(
-            settings, api, launcher, self._log, self._outage, logger, self._claiming.room_again
+            settings, api, launcher, self._log, self._outage, logger, clock, self._claiming.room_again
         )
         self._claiming.serve(self._deployments)
 

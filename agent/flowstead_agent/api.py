@@ -50,6 +50,8 @@ class Claims:
     runs: Sequence[ClaimedRun]
     next_start_time: datetime | None
     """earliest start of a run that would match but starts too late to be claimed now"""
+    now: datetime
+    """the time of the database when it answered, aware"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ class AgentApi:
                 for run in answer.flow_runs
             ],
             next_start_time=answer.next_start_time,
+            now=answer.now,
         )
 
     async def extend(self, runs: Sequence[ClaimedRun], lease_seconds: int) -> Extended:

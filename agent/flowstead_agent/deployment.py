@@ -10,11 +10,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import IntEnum
 from typing import TypeVar
 
 from flowstead_agent.api import FINISHED_STATES, AgentApi
+from flowstead_agent.clock import ApiClock
 from flowstead_agent.errors import (
     ApiError,
     ApiRejectedError,
@@ -56,6 +56,7 @@ class Surroundings:
     outage: Outage
     logger: logging.Logger
     slots: asyncio.Semaphore
+    clock: ApiClock
 
 
 class Deployment:
@@ -126,7 +127,7 @@ class Deployment:
             )
 
     async def _wait_for_start(self) -> None:
-        seconds = (self.run.start_time - datetime.now(UTC)).total_seconds()
+        seconds = self._around.clock.seconds_until(self.run.start_time)
         if seconds > 0:
             self._around.logger.debug("Waiting %.3fs to deploy flow run %s on time...", seconds, self.run.flow_run_id)
             try:

@@ -7,10 +7,10 @@ what has been launched is not.  At the end of the agent, runs that have not been
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 
 from flowstead_agent.api import AgentApi
 from flowstead_agent.cancelling import cancel_all
+from flowstead_agent.clock import ApiClock
 from flowstead_agent.deployment import Deployment, Phase, Surroundings
 from flowstead_agent.launchers.protocol import ClaimedRun, Launcher
 from flowstead_agent.logs.run_log import RunLog
@@ -31,19 +31,21 @@ class Deployments:
         log: RunLog,
         outage: Outage,
         logger: logging.Logger,
+        clock: ApiClock,
         room_again: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._logger = logger
         self._room_again = room_again
         self._slots = asyncio.Semaphore(settings.launch_slots)
-        self._surroundings = Surroundings(settings, api, launcher, log, outage, logger, self._slots)
+        self._clock = clock
+        self._surroundings = Surroundings(settings, api, launcher, log, outage, logger, self._slots, clock)
         self._deployments: dict[str, Deployment] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def room(self) -> int:
         """Return how many runs may be claimed now."""
-        now = datetime.now(UTC)
+        now = self._clock.now()
         starting = [item for item in self._deployments.values() if item.phase < Phase.RUNNING]
         due = sum(1 for item in starting if item.run.start_time <= now)
         room = min(self._settings.launch_slots - due, self._settings.max_waiting - len(starting))

@@ -27,7 +27,7 @@ from world import World  # noqa: E402
 # How much of the time runs are created and faults happen; the rest is for what is left to end.
 BUSY = 0.8
 # Nothing has ended for so long after the last fault: the test gives up waiting, and the checker says what hangs.
-STUCK_SECONDS = 100.0
+STUCK_SECONDS = 150.0
 
 
 async def try_once(seed: int, seconds: float, runs: int, *, short: bool, limit: float, gap: float) -> Outcome:
@@ -51,6 +51,8 @@ async def try_once(seed: int, seconds: float, runs: int, *, short: bool, limit: 
                 all_created.set()
             say(f"all created and all faults done after {time.monotonic() - began:.0f} s; waiting for the last runs")
             await all_whole(world)
+            if short:
+                await forget_what_agents_said(world)
             await all_ended(world)
         finally:
             progress.cancel()
@@ -80,6 +82,11 @@ async def all_whole(world: World) -> None:
             world.start(part)
     for server in world.servers:
         await world.answers(server)
+
+
+async def forget_what_agents_said(world: World) -> None:
+    """Do what a minute and a half does: an agent's word for a run that it claimed, and then died, holds so long."""
+    await world.query("update flow_run_heartbeat set followed = followed - interval '90 seconds'")
 
 
 async def all_ended(world: World) -> None:
@@ -120,7 +127,7 @@ def main() -> int:
         if options.short:
             trial = try_once(seed, 9.0, 60, short=True, limit=3.0, gap=9 / len(KINDS))
         else:
-            trial = try_once(seed, options.minutes * 60, options.runs, short=False, limit=5.0, gap=options.gap)
+            trial = try_once(seed, options.minutes * 60, options.runs, short=False, limit=6.0, gap=options.gap)
         outcome = asyncio.run(trial)
     except KeyboardInterrupt:
         say("interrupted; everything has been ended")

@@ -112,7 +112,7 @@ class World:
                     "PREFECT__CLOUD__AGENT__NAME": name.replace(" ", "-"),
                     "PREFECT__CLOUD__AGENT__LABELS": f'["{REAL}"]',
                 }
-                command = [sys.executable, str(HERE / "clock.py"), str(clock), *program]
+                command = [sys.executable, str(HERE.parent / "support" / "shifted_clock.py"), str(clock), *program]
                 agent = Part(name, command, env, clock=clock)
                 self.agents.append(agent)
                 self.start(agent)

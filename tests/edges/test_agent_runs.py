@@ -140,8 +140,9 @@ def test_a_run_goes_from_created_to_success_and_its_log_tells(world, agents, hel
     assert (submitted["level"], submitted["name"]) == ("INFO", "agent")
 
 
-def test_a_run_starts_at_its_time_and_not_before(world, agents, hello):
-    agents()
+@pytest.mark.parametrize("clock_ahead", [0, 3600, -3600])
+def test_a_run_starts_at_its_time_and_not_before(world, agents, hello, clock_ahead):
+    agents(clock_ahead=clock_ahead)
     start = datetime.now(UTC) + timedelta(seconds=3)
     run_id = world.create_run(hello, scheduled_start_time=start.isoformat())
     run = world.wait_for_state(run_id)

@@ -116,10 +116,15 @@ class World:
         )
         self.server.wait_for('"port"')
 
-    def start_agent(self, *, labels=(), wait=True, **settings):
-        """Start a local agent; `settings` are environment variables."""
+    def start_agent(self, *, labels=(), wait=True, clock_ahead=0, **settings):
+        """Start a local agent whose clock is wrong by some seconds; `settings` are environment variables."""
         env = self.env | {"PREFECT__CLOUD__AGENT__LABELS": str(list(labels)), "PREFECT__CLOUD__AGENT__LEVEL": "DEBUG"}
-        agent = Process([sys.executable, "-m", "flowstead_agent"], env | settings, self.folder)
+        program = ["-m", "flowstead_agent"]
+        if clock_ahead:
+            file = self.folder / f"clock{clock_ahead}"
+            file.write_text(str(clock_ahead))
+            program = [str(Path(__file__).parent / "shifted_clock.py"), str(file), *program]
+        agent = Process([sys.executable, *program], env | settings, self.folder)
         self.agents.append(agent)
         if wait:
             agent.wait_for("Waiting for flow runs")

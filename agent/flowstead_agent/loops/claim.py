@@ -7,9 +7,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from flowstead_agent.api import AgentApi
+from flowstead_agent.clock import ApiClock
 from flowstead_agent.deployments import Deployments
 from flowstead_agent.errors import AgentUnknownError, ApiError
 from flowstead_agent.loops.poll import Ladder
@@ -33,6 +34,7 @@ class Claiming:
         ladder: Ladder,
         outage: Outage,
         logger: logging.Logger,
+        clock: ApiClock,
         register: Callable[[], Awaitable[None]],
     ) -> None:
         self._settings = settings
@@ -41,6 +43,7 @@ class Claiming:
         self._ladder = ladder
         self._outage = outage
         self._logger = logger
+        self._clock = clock
         self._register = register
         self._backoff = Backoff()
         self._stop = asyncio.Event()
@@ -92,9 +95,10 @@ class Claiming:
             asked_at = asyncio.get_running_loop().time()
             claims = await self._api.claim(
                 limit=limit,
-                before=datetime.now(UTC) + timedelta(seconds=self._settings.prefetch_seconds),
+                before=self._clock.now() + timedelta(seconds=self._settings.prefetch_seconds),
                 lease_seconds=self._settings.lease_seconds,
             )
+            self._clock.heard(claims.now)
             self._outage.succeeded()
             self._backoff.reset()
             total += len(claims.runs)

@@ -1,7 +1,9 @@
 """The one wake-up of an agent: whatever gives a reason to look for work sets it, and one consumer waits for it."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
+
+from flowstead_agent.clock import ApiClock
 
 __all__ = ["WakeUp"]
 
@@ -9,7 +11,8 @@ __all__ = ["WakeUp"]
 class WakeUp:
     """Wakes one consumer, now or at a moment.  Reasons that come while it is busy are one reason to look again."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ApiClock) -> None:
+        self._clock = clock
         self._event = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -20,7 +23,7 @@ class WakeUp:
     def at(self, moment: datetime) -> None:
         """Wake the consumer at `moment` (aware), unless something earlier is known."""
         loop = asyncio.get_running_loop()
-        when = loop.time() + max(0.0, (moment - datetime.now(UTC)).total_seconds())
+        when = loop.time() + max(0.0, self._clock.seconds_until(moment))
         if self._timer is not None and not self._timer.cancelled():
             if loop.time() < self._timer.when() <= when:
                 return

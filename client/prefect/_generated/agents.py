@@ -154,6 +154,7 @@ class ClaimFlowRuns:
 
     flow_runs: tuple[ClaimedRun, ...]
     next_start_time: datetime | None
+    now: datetime
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> ClaimFlowRuns:
@@ -161,6 +162,7 @@ class ClaimFlowRuns:
         return cls(
             flow_runs=many(required(data["flow_runs"], "ClaimFlowRuns.flow_runs"), ClaimedRun.from_wire),
             next_start_time=optional(data["next_start_time"], parse_datetime),
+            now=parse_datetime(required(data["now"], "ClaimFlowRuns.now")),
         )
 
 
@@ -340,6 +342,7 @@ mutation claim_flow_runs($input: claim_flow_runs_input!) {
       ...claimed_run
     }
     next_start_time
+    now
   }
 }
 

@@ -217,6 +217,9 @@ class ClaimFlowRunsPayload:
     next_start_time: datetime | None = strawberry.field(
         description="Earliest start of a matching run that starts too late to be claimed now; null if none is known."
     )
+    now: datetime = strawberry.field(
+        description="Time of the database, by which start times and leases are meant, when it answered."
+    )
 
 
 @strawberry.type(name="extend_flow_run_claims_payload", description="Which claims are still held, and until when.")

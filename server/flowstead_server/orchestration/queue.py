@@ -139,7 +139,7 @@ async def claim_flow_runs(database: Database, caller: Caller, request: ClaimFlow
         if len(claims.flow_runs) >= min(missing, claims.seen) or attempt == _ATTEMPTS - 1:
             if claimed:
                 database.hints.runs_changed([run.id for run in claimed])
-            return Claims(claimed, claims.next_start_time, claims.seen)
+            return Claims(claimed, claims.next_start_time, claims.seen, claims.now)
     raise AssertionError("unreachable")
 
 

@@ -50,12 +50,13 @@ class ClaimedFlowRun:
 class Claims:
     """What was claimed. `seen`: how many runs were due; `next_start_time`: when the next one is, null if none is known.
 
-    Fewer runs than seen and wanted means that others were claiming at the same moment.
+    Fewer runs than seen and wanted means that others were claiming at the same moment. `now`: the database's time.
     """
 
     flow_runs: list[ClaimedFlowRun]
     next_start_time: datetime | None
     seen: int
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ async def claim(
     claimed = [
         ClaimedFlowRun(*(row[name] for name in ClaimedFlowRun.__slots__)) for row in rows if row["id"] is not None
     ]
-    return Claims(claimed, rows[0]["next_start_time"], rows[0]["seen"])
+    return Claims(claimed, rows[0]["next_start_time"], rows[0]["seen"], rows[0]["now"])
 
 
 async def extend_claims(

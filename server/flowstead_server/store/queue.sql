@@ -101,6 +101,7 @@ heartbeats as (
 select
     exists (select from touched) as agent_known,
     (select count(*) from candidates) as seen,
+    clock_timestamp() as now,
     (
         select min(later.queue_time)
         from asked, sets

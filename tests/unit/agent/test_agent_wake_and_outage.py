@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from flowstead_agent.clock import ApiClock
 from flowstead_agent.loops.poll import LADDER_SECONDS, Ladder
 from flowstead_agent.loops.wake import WakeUp
 from flowstead_agent.outage import Backoff, Outage
 
 
 async def test_reasons_while_busy_are_one_reason():
-    wake = WakeUp()
+    wake = WakeUp(ApiClock())
     wake.now()
     wake.now()
     await asyncio.wait_for(wake.wait(), 1)
@@ -21,7 +22,7 @@ async def test_reasons_while_busy_are_one_reason():
 
 
 async def test_the_earliest_moment_counts():
-    wake = WakeUp()
+    wake = WakeUp(ApiClock())
     started = asyncio.get_running_loop().time()
     now = datetime.now(UTC)
     wake.at(now + timedelta(hours=1))
@@ -33,12 +34,35 @@ async def test_the_earliest_moment_counts():
 
 
 async def test_a_moment_in_the_past_is_now():
-    wake = WakeUp()
+    wake = WakeUp(ApiClock())
     wake.at(datetime.now(UTC) - timedelta(days=1))
     await asyncio.wait_for(wake.wait(), 1)
     # and does not stand in the way of a later one
     wake.at(datetime.now(UTC) + timedelta(seconds=0.01))
     await asyncio.wait_for(wake.wait(), 1)
+
+
+def test_the_clock_is_that_of_the_api():
+    """Whatever the machine's says; never ahead of the answers, however long they took."""
+    count = 1000.0
+    clock = ApiClock(lambda: count)
+    assert abs(clock.seconds_until(datetime.now(UTC))) < 5
+    noon = datetime(2030, 1, 1, 12, tzinfo=UTC)
+    clock.heard(noon)
+    assert clock.now() == noon
+    count += 10
+    assert clock.now() == noon + timedelta(seconds=10)
+    assert clock.seconds_until(noon + timedelta(seconds=12)) == 2
+    # this answer was told at 12:00:09 and took a second to come
+    clock.heard(noon + timedelta(seconds=9))
+    assert clock.now() == noon + timedelta(seconds=10)
+    # this one was quicker than all before
+    clock.heard(noon + timedelta(seconds=10.5))
+    assert clock.now() == noon + timedelta(seconds=10.5)
+    # in the end a database whose clock was set back is believed
+    count += 61
+    clock.heard(noon)
+    assert clock.now() == noon
 
 
 def test_the_ladder_grows_while_nothing_is_found():

@@ -68,7 +68,9 @@ class AgentMutations:
         )
         claims = await queue.claim_flow_runs(info.context.database, info.context.caller, request)
         return ClaimFlowRunsPayload(
-            flow_runs=[_claimed(run) for run in claims.flow_runs], next_start_time=claims.next_start_time
+            flow_runs=[_claimed(run) for run in claims.flow_runs],
+            next_start_time=claims.next_start_time,
+            now=claims.now,
         )
 
     @mutation(description="Keep claims while processes are being started.")
