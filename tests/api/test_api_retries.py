@@ -248,6 +248,9 @@ async def test_a_mutation_sent_twice(world: World, name: str) -> None:
     elif name.startswith("create_") and name in APPENDING:
         assert first["data"][name]["id"] != second["data"][name]["id"]
     else:
+        for answer in (first, second):
+            # the time of the answer, which is a new one each time
+            ((answer["data"] or {}).get("claim_flow_runs") or {}).pop("now", None)
         assert first == second
 
 
