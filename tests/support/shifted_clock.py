@@ -1,4 +1,4 @@
-"""Run a program whose clock can jump: `python shifted_clock.py FILE PROGRAM ARGUMENT…`, where PROGRAM is a path or `-m` NAME.
+"""Run a program whose clock can jump: `python shifted_clock.py FILE PROGRAM ARGUMENT…`; PROGRAM is a path or `-m` NAME.
 
 FILE holds the seconds by which the program's clock is ahead; it is read at the start and whenever SIGUSR1 comes. What
 the program starts has the clock of the machine, and so has everything that measures intervals, as with a real clock.
