@@ -1,16 +1,20 @@
 """JSON for the wire: fast for what is JSON already, and for moments, UUIDs and mappings of any kind.
 
-`dumps` raises `TypeError` naming the type of a value that has no JSON form.
+`dumps` raises `TypeError` naming the type of a value that has no JSON form.  Numbers that JSON does not have become
+null; `check_finite` refuses them.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 import orjson
 
-__all__ = ["dumps", "loads"]
+from prefect.exceptions import ClientError
+
+__all__ = ["check_finite", "dumps", "loads"]
 
 loads = orjson.loads
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_NAIVE_UTC
@@ -41,3 +45,15 @@ def dumps(value: Any) -> bytes:
         # What orjson refuses but JSON has: integers beyond 64 bits, lone surrogates, deep subclasses of str.
         text = json.dumps(value, default=_convert, ensure_ascii=False)
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def check_finite(value: Any, place: str) -> None:
+    """Raise `ClientError` for a number that JSON does not have, which would silently become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ClientError(f"{place} is {value}, which JSON cannot express; use None or a string instead.")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            check_finite(item, f"{place}[{key!r}]")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            check_finite(item, f"{place}[{index}]")

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prefect._generated import operations as ops
-from prefect.client.client import queued_state
 from prefect.client.encoding import dumps
 from prefect.client.errors import MalformedAnswerError, error_from_answer
+from prefect.client.facade.states import queued_state
 from prefect.engine.state import Failed, Mapped, Skipped, State, Success
 from prefect.exceptions import VersionLockMismatchSignal
 from prefect.utilities.context import context
