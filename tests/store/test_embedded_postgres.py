@@ -101,6 +101,32 @@ async def test_server_of_a_killed_user_is_taken_over_and_stopped(folder: Path) -
     assert gone(pid)
 
 
+async def test_who_started_it_leaves_it_to_the_others_without_a_word(folder: Path) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from flowstead_server.db.embedded import EmbeddedPostgres\n"
+        "server = EmbeddedPostgres.start_blocking(Path(sys.argv[1]))\n"
+        "print(server.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+        "print(server.stop_blocking())\n"
+    )
+    with subprocess.Popen(  # noqa: ASYNC220 - as above
+        [sys.executable, "-W", "default::ResourceWarning", "-c", code, str(folder / "data")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        joined = await EmbeddedPostgres.start(folder / "data")
+        assert joined.pid == pid
+        assert starter.communicate(timeout=20) == ("False\n", "")
+    assert await value(joined, "select 1") == 1
+    assert await joined.stop() is True
+
+
 async def test_path_that_is_too_long_for_a_socket(folder: Path) -> None:
     deep = folder / ("x" * 100) / "data"
     server = await EmbeddedPostgres.start(deep)

@@ -108,6 +108,11 @@ def _works_in(process: psutil.Process, cluster: Path) -> bool:
         return False
 
 
+class _Server(subprocess.Popen[bytes]):
+    def __del__(self) -> None:
+        """Say nothing: that others use the server longer than the process that started it is no mistake."""
+
+
 def _launch(data_dir: Path, cluster: Path, binaries: Path, account: Account, settings: Mapping[str, str]) -> int:
     socket_dir = _socket_dir(data_dir, account)
     log_path = data_dir / "postgres.log"
@@ -118,7 +123,7 @@ def _launch(data_dir: Path, cluster: Path, binaries: Path, account: Account, set
     command = [str(binaries / "postgres"), "-D", str(cluster)]
     command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with log_path.open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - the wheel's own program
+        process = _Server(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -133,7 +138,7 @@ def _launch(data_dir: Path, cluster: Path, binaries: Path, account: Account, set
 
 
 # Servers that this process started: they are reaped when they end.
-_children: dict[int, subprocess.Popen[bytes]] = {}
+_children: dict[int, _Server] = {}
 
 
 def _wait_until_ready(
