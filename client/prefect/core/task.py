@@ -4,7 +4,6 @@ Nothing here runs a task: `run` is the user's code, the engine calls it.  Mistak
 the name and the value that are wrong.
 """
 
-import collections.abc
 import copy
 import inspect
 import warnings
@@ -16,6 +15,7 @@ from prefect import triggers
 from prefect.configuration import config
 from prefect.core.operators import OperatorMixin
 from prefect.core.signature import check_run, infer_nout, signature_of, split_arguments
+from prefect.core.task_arguments import exception_types, handler_list, tag_set, whole_seconds
 from prefect.engine import cache_validators as validators
 from prefect.utilities.context import context
 from prefect.utilities.edges import EdgeAnnotation, Stand
@@ -92,13 +92,13 @@ class Task(OperatorMixin, Stand):
         self._warn_of_overwritten_attributes()
         self.name = name or type(self).__name__
         self.slug = slug
-        self.tags = _tags(tags)
+        self.tags = tag_set(tags)
         defaults = config.tasks.defaults
         self.max_retries = defaults.max_retries if max_retries is None else max_retries
         self.retry_delay = defaults.retry_delay if retry_delay is None else retry_delay
-        self.retry_on = _exception_types(retry_on)
+        self.retry_on = exception_types(retry_on)
         self._check_retries()
-        self.timeout = _seconds(defaults.timeout if timeout is None else timeout)
+        self.timeout = whole_seconds(defaults.timeout if timeout is None else timeout)
         self.trigger = trigger or triggers.all_successful
         self.skip_on_upstream_skip = skip_on_upstream_skip
         self.cache_for = cache_for
@@ -112,7 +112,7 @@ class Task(OperatorMixin, Stand):
                 stacklevel=2,
             )
         self.checkpoint = checkpoint
-        self.state_handlers = _handlers(state_handlers, on_failure)
+        self.state_handlers = handler_list(state_handlers, on_failure)
         self.log_stdout = log_stdout
         self.result = result
         self.target = target
@@ -386,49 +386,6 @@ class Task(OperatorMixin, Stand):
                 "decorator/constructor, or provide a `Tuple` return-type annotation to your task."
             )
         return (self[index] for index in range(self.nout))
-
-
-def _tags(tags: Iterable[str] | None) -> set[str]:
-    if isinstance(tags, str):
-        raise TypeError("Tags should be a set of tags, not a string.")
-    return set(tags or ()) | set(context.get("tags") or ())
-
-
-def _handlers(
-    state_handlers: Iterable[Callable[..., Any]] | None, on_failure: Callable[..., Any] | None
-) -> list[Callable[..., Any]]:
-    if state_handlers is not None and not isinstance(state_handlers, collections.abc.Sequence):
-        raise TypeError("state_handlers should be iterable.")
-    handlers = list(state_handlers or ())
-    if on_failure is not None:
-        from prefect.utilities.notifications import callback_factory  # noqa: PLC0415 - few tasks have one
-
-        handlers.append(callback_factory(on_failure, check=lambda state: state.is_failed()))
-    return handlers
-
-
-def _exception_types(retry_on: Any) -> set[type[Exception]] | None:
-    if retry_on is None:
-        return None
-    types = {retry_on} if isinstance(retry_on, type) or not isinstance(retry_on, Iterable) else set(retry_on)
-    for value in types:
-        if not isinstance(value, type):
-            raise TypeError(
-                f"Invalid `retry_on` value {value!r}. Expected an exception type but got an instance of {type(value)}"
-            )
-        if not issubclass(value, Exception):
-            raise TypeError(f"Invalid `retry_on` value {value!r}. Expected an exception subclass.")
-    return types
-
-
-def _seconds(timeout: Any) -> int | None:
-    if timeout is None or (isinstance(timeout, int) and not isinstance(timeout, bool)):
-        return timeout
-    if not isinstance(timeout, timedelta):
-        raise TypeError("Only integer timeouts (representing seconds) are supported.")
-    if timeout.microseconds:
-        warnings.warn("Task timeouts do not support a sub-second part; it was dropped.", stacklevel=4)
-    return int(timeout.total_seconds())
 
 
 def _track_unused(task: Task, instead_of: Task | None = None) -> None:

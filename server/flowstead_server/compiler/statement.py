@@ -8,18 +8,20 @@ order of the outer rows and remembers the answer for keys that repeat, which one
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flowstead_server.compiler.catalog import CATALOG, Column, Function, Relationship, Scalar, Table
 from flowstead_server.compiler.conditions import column_sql, conditions, joined, narrowed
 from flowstead_server.compiler.context import Context, Cut
 from flowstead_server.compiler.errors import CompileError
-from flowstead_server.compiler.jsontext import CUT_MARK, JsonObject, array_of, json_of_any, literal
+from flowstead_server.compiler.figures import figures
+from flowstead_server.compiler.jsontext import CUT_MARK, JsonObject, array_of, literal
 from flowstead_server.compiler.limits import MOST_BYTES, Limits, limit_error
-from flowstead_server.compiler.ordering import AGGREGATE_SUFFIX, aggregate_sql, distinct_expressions, sort_keys
+from flowstead_server.compiler.ordering import AGGREGATE_SUFFIX, distinct_expressions, sort_keys
+from flowstead_server.compiler.rows import Row
 from flowstead_server.compiler.scope import TENANT, source
-from flowstead_server.compiler.values import as_int, as_list, shown
+from flowstead_server.compiler.values import as_int, json_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,30 +74,12 @@ class Compiled:
 _CUT_MARKS = re.compile(f"{CUT_MARK} *")
 
 
-@dataclass(slots=True)
-class _Row:
-    """A row that JSON is written from: its alias, the columns that are read from it, and the joins that it needs.
-
-    `times`: how many rows of the answer the cost of the operation counts it for.
-    """
-
-    alias: str
-    times: int = 1
-    columns: dict[str, None] = field(default_factory=dict)
-    joins: list[str] = field(default_factory=list)
-
-    def read(self, column: Column) -> str:
-        for name in column.depends_on or (column.name,):
-            self.columns[name] = None
-        return column_sql(column, self.alias)
-
-
 @dataclass(frozen=True, slots=True)
 class _Tie:
     """What ties related rows to the row that they belong to."""
 
     relationship: Relationship
-    row: _Row
+    row: Row
 
 
 def is_table_field(name: str) -> bool:
@@ -156,7 +140,7 @@ def _relation(context: Context, function: Function, node: FieldNode) -> str:
 
 
 def _by_key(context: Context, table: Table, nodes: list[FieldNode]) -> str:
-    row = _Row(context.alias())
+    row = Row(context.alias())
     given = context.arguments_of(nodes[0])
     matches = []
     for key in table.primary_key:
@@ -172,7 +156,7 @@ def _rows(context: Context, table: Table, nodes: list[FieldNode], asked: FieldNo
     """The list of rows that `asked` has the arguments for, and `nodes` the selections."""
     given = context.arguments_of(asked)
     requested = _count(given, "limit")
-    row = _Row(context.alias(), _times(context, given, requested, outer))
+    row = Row(context.alias(), _times(context, given, requested, outer))
     limit = context.limits.rows(requested)
     json = _object(context, table, row, nodes).sql()
     cut, bound = "", None
@@ -191,7 +175,7 @@ def _times(context: Context, given: Mapping[str, Any], requested: int | None, ou
 
 
 def _source_of(
-    context: Context, table: Table, row: _Row, given: Mapping[str, Any], outer: _Tie | None, limit: str | None
+    context: Context, table: Table, row: Row, given: Mapping[str, Any], outer: _Tie | None, limit: str | None
 ) -> str:
     """FROM … of the rows that a field's arguments select; `outer` ties them to the row that they belong to."""
     table = narrowed(table, given.get("where"))
@@ -224,7 +208,7 @@ def _count(given: Mapping[str, Any], name: str) -> int | None:
     return as_int(value)
 
 
-def _object(context: Context, table: Table, row: _Row, nodes: Iterable[FieldNode]) -> JsonObject:
+def _object(context: Context, table: Table, row: Row, nodes: Iterable[FieldNode]) -> JsonObject:
     json = JsonObject()
     selected = context.fields(node.selection_set for node in nodes)
     context.charge(row.times * len(selected))
@@ -244,7 +228,7 @@ def _object(context: Context, table: Table, row: _Row, nodes: Iterable[FieldNode
     return json
 
 
-def _add_column(context: Context, json: JsonObject, key: str, row: _Row, column: Column, node: FieldNode) -> None:
+def _add_column(context: Context, json: JsonObject, key: str, row: Row, column: Column, node: FieldNode) -> None:
     value = row.read(column)
     if node.arguments and (path := context.arguments_of(node).get("path")) is not None:
         steps = context.bind_all(Scalar.STRING, json_path(path))
@@ -253,24 +237,24 @@ def _add_column(context: Context, json: JsonObject, key: str, row: _Row, column:
         json.add_column(key, column, value)
 
 
-def _tie(relationship: Relationship, row: _Row, table: Table) -> _Tie:
+def _tie(relationship: Relationship, row: Row, table: Table) -> _Tie:
     for name in (*(local for local, _ in relationship.join), *relationship.condition_columns):
         row.read(table.columns[name])
     return _Tie(relationship, row)
 
 
-def _join(context: Context, row: _Row, query: str) -> str:
+def _join(context: Context, row: Row, query: str) -> str:
     alias = context.alias()
     row.joins.append(f"LEFT JOIN LATERAL ({query}) AS {alias}(json) ON true")
     return f"{alias}.json"
 
 
-def _related(context: Context, relationship: Relationship, row: _Row, nodes: list[FieldNode], table: Table) -> str:
+def _related(context: Context, relationship: Relationship, row: Row, nodes: list[FieldNode], table: Table) -> str:
     target = CATALOG.tables[relationship.target]
     outer = _tie(relationship, row, table)
     if relationship.is_array:
         return _join(context, row, f"SELECT {_rows(context, target, nodes, nodes[0], outer)}")
-    related = _Row(context.alias(), row.times)
+    related = Row(context.alias(), row.times)
     json = _object(context, target, related, nodes).sql()
     tail = source(target, related.alias, joined(relationship, row.alias, related.alias), related.joins)
     # OFFSET 0 keeps PostgreSQL from turning this into a hash join, which would lose the order of the outer rows
@@ -278,7 +262,7 @@ def _related(context: Context, relationship: Relationship, row: _Row, nodes: lis
 
 
 def _related_aggregate(
-    context: Context, relationship: Relationship, row: _Row, nodes: list[FieldNode], table: Table
+    context: Context, relationship: Relationship, row: Row, nodes: list[FieldNode], table: Table
 ) -> str:
     outer = _tie(relationship, row, table)
     target = CATALOG.tables[relationship.target]
@@ -286,7 +270,7 @@ def _related_aggregate(
 
 
 def _aggregate(context: Context, table: Table, nodes: list[FieldNode], outer: _Tie | None) -> str:
-    row = _Row(context.alias(), 1 if outer is None else outer.row.times)
+    row = Row(context.alias(), 1 if outer is None else outer.row.times)
     json = JsonObject()
     has_figures = False
     for key, members in context.fields(node.selection_set for node in nodes).items():
@@ -299,7 +283,7 @@ def _aggregate(context: Context, table: Table, nodes: list[FieldNode], outer: _T
             json.add(key, f"(SELECT {_rows(context, table, members, nodes[0], outer)})")
         else:
             has_figures = True
-            json.add_object(key, _figures(context, table, row, members))
+            json.add_object(key, figures(context, table, row, members))
         context.path.pop()
     if not has_figures:
         return json.sql()
@@ -308,64 +292,6 @@ def _aggregate(context: Context, table: Table, nodes: list[FieldNode], outer: _T
     limit = None if requested is None else context.bind(Scalar.INT, requested)
     # HAVING makes one row of all, also where nothing but __typename is selected
     return f"{json.sql()} {_source_of(context, table, row, given, outer, limit)} HAVING true"
-
-
-def _figures(context: Context, table: Table, row: _Row, nodes: Iterable[FieldNode]) -> JsonObject:
-    json = JsonObject()
-    selected = context.fields(node.selection_set for node in nodes)
-    context.charge(row.times * len(selected))
-    for key, members in selected.items():
-        name = members[0].name.value
-        if name == "__typename":
-            json.add_text(key, f'"{table.name}_aggregate_fields"')
-        elif name == "count":
-            json.add(key, f"{_count_sql(context, table, row, members[0])}::text")
-        else:
-            json.add_object(key, _figure(context, table, row, name, members))
-    return json
-
-
-def _figure(context: Context, table: Table, row: _Row, function: str, nodes: Iterable[FieldNode]) -> JsonObject:
-    json = JsonObject()
-    for key, members in context.fields(node.selection_set for node in nodes).items():
-        name = members[0].name.value
-        if name == "__typename":
-            json.add_text(key, f'"{table.name}_{function}_fields"')
-        else:
-            column = table.columns[name]
-            row.read(column)
-            json.add(key, json_of_any(aggregate_sql(function, column, row.alias)))
-    return json
-
-
-def _count_sql(context: Context, table: Table, row: _Row, node: FieldNode) -> str:
-    given = context.arguments_of(node)
-    columns = [row.read(table.columns[name]) for name in dict.fromkeys(as_list(given.get("columns", [])))]
-    if not columns:
-        return "count(*)"
-    present = " AND ".join(f"{column} IS NOT NULL" for column in columns)
-    counted = f"DISTINCT ({', '.join(columns)})" if given.get("distinct") else "*"
-    return f"count({counted}) FILTER (WHERE {present})"
-
-
-_PATH_STEP = re.compile(r"""\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\[(?:"([^"]*)"|'([^']*)')\]""")
-
-
-def json_path(path: str) -> list[str]:
-    """The steps of a path such as `$.a.b[0]`, `a.b` or `$["a b"]`.
-
-    Raises:
-        CompileError: the text is no path.
-    """
-    steps: list[str] = []
-    position = 1 if path.startswith("$") else 0
-    while position < len(path):
-        match = _PATH_STEP.match(path, position)
-        if match is None or (path[position] not in ".[" and position != 0):
-            raise CompileError(f"{shown(path)} is not a path inside a JSON value; write it like $.a.b[0].")
-        steps.append(next(group for group in match.groups() if group is not None))
-        position = match.end()
-    return steps
 
 
 def _roots() -> dict[str, tuple[Table, str]]:

@@ -7,6 +7,7 @@ so the documents are read here once more. They have been validated before: only 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -169,3 +170,23 @@ def cast(scalar: Scalar, suffix: str = "") -> str:
     """The cast of a bind parameter; `suffix` is `[]` for an array."""
     final = f"::{scalar.postgres}{suffix}"
     return f"::text{suffix}{final}" if scalar in _SENT_AS_TEXT else final
+
+
+_PATH_STEP = re.compile(r"""\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\[(?:"([^"]*)"|'([^']*)')\]""")
+
+
+def json_path(path: str) -> list[str]:
+    """The steps of a path such as `$.a.b[0]`, `a.b` or `$["a b"]`.
+
+    Raises:
+        CompileError: the text is no path.
+    """
+    steps: list[str] = []
+    position = 1 if path.startswith("$") else 0
+    while position < len(path):
+        match = _PATH_STEP.match(path, position)
+        if match is None or (path[position] not in ".[" and position != 0):
+            raise CompileError(f"{shown(path)} is not a path inside a JSON value; write it like $.a.b[0].")
+        steps.append(next(group for group in match.groups() if group is not None))
+        position = match.end()
+    return steps

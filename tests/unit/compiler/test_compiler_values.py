@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 
 from flowstead_server.compiler.catalog import Scalar
 from flowstead_server.compiler.errors import CompileError
-from flowstead_server.compiler.statement import json_path
-from flowstead_server.compiler.values import MISSING, as_json, as_list, bindable, cast, plain, shown, with_defaults
+from flowstead_server.compiler.values import (
+    MISSING,
+    as_json,
+    as_list,
+    bindable,
+    cast,
+    json_path,
+    plain,
+    shown,
+    with_defaults,
+)
 
 IDENTITY = "826257fc-8f09-47a9-8ff1-ef73bd6ebb62"
 
