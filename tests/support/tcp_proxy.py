@@ -5,6 +5,7 @@ It runs in the event loop of whoever made it. All faults concern its own connect
 
 import asyncio
 import contextlib
+import random
 
 _CHUNK = 65536
 
@@ -14,16 +15,19 @@ class TcpProxy:
 
     `delay` holds back each piece of data for so many seconds; `refusing` closes new connections at once;
     `lose_answers` is how many of the next pieces that come from behind are lost, each together with its connection.
+    `break_rate` is the part of all pieces, of both directions, within which a connection breaks; `seed` says which.
     """
 
-    def __init__(self, target_port, host="127.0.0.1"):
+    def __init__(self, target_port, host="127.0.0.1", seed=0):
         self.target_port = target_port
         self.port = 0
         self.delay = 0.0
         self.refusing = False
         self.lose_answers = 0
+        self.break_rate = 0.0
         self.lost = 0
         self.connections = 0
+        self._random = random.Random(seed)
         self._host = host
         self._open = set()
         self._tasks = set()
@@ -60,6 +64,7 @@ class TcpProxy:
         self.delay = 0.0
         self.refusing = False
         self.lose_answers = 0
+        self.break_rate = 0.0
 
     async def _accept(self, reader, writer):
         self._tasks.add(asyncio.current_task())
@@ -104,8 +109,12 @@ class TcpProxy:
                     self.lose_answers -= 1
                     self.lost += 1
                     break
-                writer.write(data)
+                breaks = self._random.random() < self.break_rate
+                writer.write(data[: self._random.randrange(len(data))] if breaks else data)
                 await writer.drain()
+                if breaks:
+                    self.lost += 1
+                    break
             else:
                 with contextlib.suppress(OSError, RuntimeError):
                     writer.write_eof()
