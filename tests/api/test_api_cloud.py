@@ -1,6 +1,8 @@
 """What 1.x kept in its cloud only: key-value pairs, secrets, limits, API keys, version locking."""
 
+import asyncio
 import hashlib
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -76,6 +78,20 @@ async def test_limits(api: Any, noun: str, member: str, column: str) -> None:
         assert (await api.refusal(f"update_{noun}", **given))[1] == "BAD_USER_INPUT"
     assert await api.mutate(f"delete_{noun}", "success", limit_id=made["id"]) == {"success": True}
     assert await api.mutate(f"delete_{noun}", "success", limit_id=made["id"]) == {"success": False}
+
+
+async def test_an_api_key_of_the_callers_own_making(api: Any) -> None:
+    secret = secrets.token_urlsafe(32)
+    answers = await asyncio.gather(
+        *(api.mutate("create_api_key", "id key", name="ci", secret=secret) for _ in range(8))
+    )
+    assert answers == [{"id": answers[0]["id"], "key": secret}] * 8
+    stored = await api.database.fetch_value("select key_hash from auth_api_key where name = 'ci'")
+    assert stored == hashlib.sha256(secret.encode()).digest()
+    message, code = await api.refusal("create_api_key", name="other", secret=secret)
+    assert (message, code) == ("Uniqueness violation.", "UNIQUENESS_VIOLATION")
+    for guessable in ("", "short", "a" * 43, "ab" * 21 + "c", secret + "x", "é" + secret[1:]):
+        assert (await api.refusal("create_api_key", name="ci", secret=guessable))[1] == "BAD_USER_INPUT"
 
 
 async def test_api_keys_are_shown_once(api: Any) -> None:

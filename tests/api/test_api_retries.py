@@ -184,7 +184,7 @@ CASES: dict[str, Callable[[World], dict[str, Any]]] = {
     "delete_task_tag_limit": lambda w: {"limit_id": w.tag_limit},
     "update_flow_concurrency_limit": lambda _: {"label": "new", "limit": 3},
     "delete_flow_concurrency_limit": lambda w: {"limit_id": w.flow_limit},
-    "create_api_key": lambda _: {"name": "new"},
+    "create_api_key": lambda _: {"name": "new", "secret": "0123456789-abcdefghijklmnopqrstuvwxyz_ABCDE"},
     "delete_api_key": lambda w: {"key_id": w.key},
     "enable_flow_version_lock": lambda w: {"flow_id": w.flow},
     "disable_flow_version_lock": lambda w: {"flow_id": w.flow},
@@ -211,7 +211,6 @@ APPENDING = {
     "set_flow_run_state": "flow_run_state",
     "set_flow_run_states": "flow_run_state",
     "create_cloud_hook": "cloud_hook",
-    "create_api_key": "auth_api_key",
     "set_task_run_states": "task_run_state",
     "create_agent_config": "agent_config",
 }

@@ -94,6 +94,7 @@ def values_for(mutation: str, owned: Belongings) -> dict[str, Any]:
         "set_schedule_active": True,
         "description": "d",
         "idempotency_key": "i",
+        "secret": "0123456789-abcdefghijklmnopqrstuvwxyz_ABCDE",
         "tasks": [],
         "dry_run": False,
         "children": "CASCADE",

@@ -4,6 +4,7 @@
 by these commands.  Every command works with any backend; 1.x knew keys with Prefect Cloud only.
 """
 
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -200,9 +201,10 @@ def create_key(options: KeyOptions) -> None:
     expires_at = UNSET if options.expire is None else _moment(options.expire).isoformat()
     with open_session() as session:
         user_id = session.execute(ops.auth_info()).user_id
-        # Sent once only: a key that nobody saw must not stay behind.
-        request = ops.create_api_key(name=options.name, user_id=user_id, expires_at=expires_at)
-        key = session.execute(request, retry=False).key
+        # Made here, so that a request that is sent again makes no second key, which nobody would have seen.
+        secret = secrets.token_urlsafe(32)
+        request = ops.create_api_key(name=options.name, user_id=user_id, expires_at=expires_at, secret=secret)
+        key = session.execute(request).key
     if options.quiet:
         say(key)
         return

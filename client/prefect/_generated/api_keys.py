@@ -95,14 +95,18 @@ mutation create_api_key($input: create_api_key_input!) {
 
 
 def create_api_key(
-    *, name: str | Unset = UNSET, user_id: str | None | Unset = UNSET, expires_at: datetime | str | None | Unset = UNSET
+    *,
+    name: str | Unset = UNSET,
+    user_id: str | None | Unset = UNSET,
+    expires_at: datetime | str | None | Unset = UNSET,
+    secret: str | None | Unset = UNSET,
 ) -> Request[CreateApiKey]:
     """Make an API key, which is shown this once."""
     return Request(
         "create_api_key",
         "mutation",
         _CREATE_API_KEY,
-        {"input": defined({"name": name, "user_id": user_id, "expires_at": expires_at})},
+        {"input": defined({"name": name, "user_id": user_id, "expires_at": expires_at, "secret": secret})},
         lambda data: CreateApiKey.from_wire(required(data["create_api_key"], "create_api_key")),
     )
 

@@ -66,9 +66,11 @@ async def delete_flow_concurrency_limit(executor: Executor, tenant_id: UUID, lim
 
 async def create_api_key(
     executor: Executor, tenant_id: UUID, user_id: UUID | None, name: str, expires_at: datetime | None, key_hash: bytes
-) -> UUID:
-    """Store the hash of an API key; returns the id of its row."""
-    key_id: UUID = await executor.fetch_value(_SQL["create_api_key"], tenant_id, user_id, name, expires_at, key_hash)
+) -> UUID | None:
+    """Store the hash of an API key; returns the id of its row, null if the hash belongs to a key of another name."""
+    key_id: UUID | None = await executor.fetch_value(
+        _SQL["create_api_key"], tenant_id, user_id, name, expires_at, key_hash
+    )
     return key_id
 
 

@@ -33,7 +33,10 @@ returning id;
 delete from flow_concurrency_limit where tenant_id = $1 and id = $2;
 
 -- name: create_api_key
-insert into auth_api_key (tenant_id, user_id, name, expires_at, key_hash) values ($1, $2, $3, $4, $5) returning id;
+insert into auth_api_key (tenant_id, user_id, name, expires_at, key_hash) values ($1, $2, $3, $4, $5)
+on conflict (key_hash) do update set key_hash = excluded.key_hash
+where auth_api_key.tenant_id = excluded.tenant_id and auth_api_key.name = excluded.name
+returning id;
 
 -- name: delete_api_key
 delete from auth_api_key where tenant_id = $1 and id = $2;

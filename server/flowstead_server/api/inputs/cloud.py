@@ -72,6 +72,10 @@ class CreateApiKeyInput:
     name: str = strawberry.field(description="Its name, 1 to 255 characters.")
     user_id: UUID | None = strawberry.field(description="User that it is for; null means none in particular.")
     expires_at: datetime | None = strawberry.field(description="When it ends; null means never.")
+    secret: str | None = strawberry.field(
+        description="The key itself, made by the caller as 43 random characters (32 bytes in URL-safe base64). Sent "
+        "again, it is the same API key. Null means that the server makes one, another one each time."
+    )
 
 
 @wire_input(name="delete_api_key_input", description="The API key to revoke.")

@@ -90,7 +90,7 @@ class CloudMutations:
         """Make a key."""
         context = info.context
         made = await api_keys.create_api_key(
-            context.database, context.caller, input_.name, input_.user_id, input_.expires_at
+            context.database, context.caller, input_.name, input_.user_id, input_.expires_at, input_.secret
         )
         return CreateApiKeyPayload(id=made.id, key=made.key)
 
