@@ -1,7 +1,7 @@
-"""`python -m flowstead_server [services]`: run a server, or only its services, until Ctrl-C or SIGTERM.
+"""`python -m flowstead_server [services|retention]`: a server, only its services, or one round of retention.
 
-Exit code 0 after either, 1 if it could not be started (one sentence on standard error says why), 2 for a command line
-that cannot be understood.
+Server and services run until Ctrl-C or SIGTERM. Exit code 0 after that or when the work is done, 1 if it could not be
+done (one sentence on standard error says why), 2 for a command line that cannot be understood.
 """
 
 import asyncio
@@ -41,6 +41,10 @@ async def _run(program: Program, settings: Settings) -> None:
         from flowstead_server.services_process import run_services  # noqa: PLC0415 - each program loads its own parts
 
         await run_services(settings)
+    elif program is Program.RETENTION:
+        from flowstead_server.retention_process import run_retention  # noqa: PLC0415 - as above
+
+        await run_retention(settings)
     else:
         from flowstead_server.app import run  # noqa: PLC0415 - as above
 

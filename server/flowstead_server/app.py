@@ -194,9 +194,8 @@ async def _connect_parts(
     settings: Settings, database: Database, schema: ApiSchema, parts: contextlib.AsyncExitStack
 ) -> WebApplication:
     # Imported where the schema has been loaded already, so that its thread does the work.
-    from flowstead_server.orchestration.scheduling import RunScheduler  # noqa: PLC0415
     from flowstead_server.orchestration.tenants import ensure_default_tenant  # noqa: PLC0415
-    from flowstead_server.services.assembly import background_services  # noqa: PLC0415
+    from flowstead_server.services.assembly import background_services, configure  # noqa: PLC0415
     from flowstead_server.services.heartbeat_reception import HeartbeatReception  # noqa: PLC0415
     from flowstead_server.services.log_partitions import LogPartitions  # noqa: PLC0415
     from flowstead_server.web.app import WebApplication  # noqa: PLC0415
@@ -205,8 +204,7 @@ async def _connect_parts(
 
     tenant_id = await ensure_default_tenant(database)
     await LogPartitions(database).run_once()
-    # The verbs that set a schedule make its first runs by these rules, whether or not the scheduler runs here.
-    database.part(RunScheduler).rules = settings.scheduling
+    configure(settings, database)
     hub = await parts.enter_async_context(running_hub(database))
     services: list[Service[Any]] = [HeartbeatReception(database, settings.liveness.rules)]
     if settings.services:

@@ -12,6 +12,7 @@ class Program(Enum):
 
     SERVER = ""
     SERVICES = "services"
+    RETENTION = "retention"
 
 
 def parser_of(program: Program) -> argparse.ArgumentParser:
@@ -26,7 +27,10 @@ def parser_of(program: Program) -> argparse.ArgumentParser:
         no_ui=False,
         no_services=False,
         disable_introspection=False,
+        dry_run=False,
     )
+    if program is Program.RETENTION:
+        parser.add_argument("--dry-run", action="store_true", help="delete nothing, only say what would go")
     if program is Program.SERVER:
         _add_server_options(parser)
     database = parser.add_mutually_exclusive_group()
@@ -41,6 +45,7 @@ def parser_of(program: Program) -> argparse.ArgumentParser:
 _ABOUT = {
     Program.SERVER: "Run the Flowstead API server until Ctrl-C or SIGTERM.",
     Program.SERVICES: "Run the services of the Flowstead server, without the API, until Ctrl-C or SIGTERM.",
+    Program.RETENTION: "Forget old logs and runs once, and print what goes as a JSON object.",
 }
 
 

@@ -20,7 +20,7 @@ from flowstead_server.parts import (
     running_services,
     say_ready,
 )
-from flowstead_server.services.assembly import background_services
+from flowstead_server.services.assembly import background_services, configure
 from flowstead_server.services.log_partitions import LogPartitions
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ async def run_services(settings: Settings) -> None:
         parts.push_async_callback(database.close)
         await parts.enter_async_context(running_hub(database))
         await LogPartitions(database).run_once()
+        configure(settings, database)
         services = background_services(settings, database)
         await parts.enter_async_context(running_services(services))
         stopping = asyncio.Event()

@@ -14,6 +14,7 @@ from flowstead_server.command_line import DEFAULT_PORT, LEVELS, Program, parser_
 from flowstead_server.compiler.limits import MOST_ROWS, Limits
 from flowstead_server.domain.errors import StartupError
 from flowstead_server.domain.liveness import LivenessRules
+from flowstead_server.domain.retention import DEFAULT_RULES, MOST_DAYS, Rule
 from flowstead_server.domain.scheduling import MissedRuns, SchedulingRules
 
 DEFAULT_BODY_LIMIT = 5 * 1024 * 1024
@@ -36,11 +37,21 @@ class LivenessSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """For how long logs and runs are kept where a project says nothing, and how often is looked (seconds)."""
+
+    enabled: bool = True
+    interval: float = 3600.0
+    rules: tuple[Rule, ...] = DEFAULT_RULES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How to run a server.
 
     Sizes are in bytes, times in seconds. `postgres_url` None means the embedded PostgreSQL in `data_dir`; `port` 0
-    means a free one; `ready_fd` is a file descriptor that gets one JSON line when the server answers.
+    means a free one; `ready_fd` is a file descriptor that gets one JSON line when the server answers; `dry_run` is for
+    programs that delete.
     """
 
     data_dir: Path
@@ -61,6 +72,8 @@ class Settings:
     liveness: LivenessSettings = field(default_factory=LivenessSettings)
     scheduler: bool = True
     scheduling: SchedulingRules = field(default_factory=SchedulingRules)
+    dry_run: bool = False
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     services: bool = True
     metrics: bool = True
 
@@ -128,6 +141,8 @@ def read_settings(
         liveness=_read_liveness(source),
         scheduler=source.flag("PREFECT__SERVER__SERVICES__SCHEDULER", default=True),
         scheduling=_read_scheduling(source),
+        dry_run=options.dry_run,
+        retention=_read_retention(source),
         services=not options.no_services and source.flag("PREFECT__SERVER__SERVICES__ENABLED", default=True),
         metrics=source.flag("PREFECT__SERVER__METRICS", default=True),
     )
@@ -164,6 +179,30 @@ def _read_scheduling(source: "_Environment") -> SchedulingRules:
     policies = [policy.value for policy in MissedRuns]
     policy = source.choice("PREFECT__SERVER__SERVICES__SCHEDULER_MISSED_RUNS", policies, MissedRuns.SKIP)
     return SchedulingRules(ahead=ahead, missed_runs=MissedRuns(policy))
+
+
+def _read_retention(source: "_Environment") -> RetentionSettings:
+    def days(name: str, default: int | None) -> int | None:
+        variable = f"PREFECT__SERVER__RETENTION__{name}"
+        text = source.text(variable)
+        if text is None:
+            return default
+        if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS:
+            raise StartupError(
+                f"The environment variable {variable} must be whole days between 1 and {MOST_DAYS}, not {text!r}."
+            )
+        return int(text)
+
+    rules = [
+        Rule(rule.state, days(f"{prefix}LOGS_DAYS", rule.logs_days), days(f"{prefix}RUNS_DAYS", rule.runs_days))
+        for rule, prefix in zip(DEFAULT_RULES, ("", "FAILED_"), strict=True)
+    ]
+    prefix, defaults = "PREFECT__SERVER__SERVICES__RETENTION", RetentionSettings()
+    return RetentionSettings(
+        enabled=source.flag(prefix, default=True),
+        interval=source.seconds(f"{prefix}_INTERVAL", defaults.interval, least=1),
+        rules=tuple(rules),
+    )
 
 
 def _read_limits(source: "_Environment", *, disable_introspection: bool) -> Limits:

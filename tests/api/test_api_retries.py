@@ -103,6 +103,7 @@ CASES: dict[str, Callable[[World], dict[str, Any]]] = {
     "delete_project": lambda w: {"project_id": w.project},
     "set_project_name": lambda w: {"project_id": w.project, "name": "new"},
     "set_project_description": lambda w: {"project_id": w.project, "description": "new"},
+    "set_project_retention": lambda w: {"project_id": w.project, "rules": [{"state": "Failed", "logs_days": 9}]},
     "delete_tenant": lambda w: {"tenant_id": w.tenant, "confirm": True},
     "update_tenant_name": lambda w: {"tenant_id": w.tenant, "name": "new"},
     "update_tenant_slug": lambda w: {"tenant_id": w.tenant, "slug": "new"},

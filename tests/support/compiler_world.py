@@ -217,8 +217,15 @@ def _tenant_rows(prefix: str, tenant: str) -> dict[str, list[Row]]:
     ]
     return {
         "project": [
-            _row(f"{prefix} project one", tenant, 1, name="one", description=None),
-            _row(f"{prefix} project two", tenant, 2, name="two", description="second"),
+            _row(f"{prefix} project one", tenant, 1, name="one", description=None, retention=[]),
+            _row(
+                f"{prefix} project two",
+                tenant,
+                2,
+                name="two",
+                description="second",
+                retention=[{"state": "Failed", "logs_days": 9}],
+            ),
         ],
         "flow_group": [
             _row(

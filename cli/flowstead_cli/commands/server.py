@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flowstead_cli.commands.server_retention import retention
 from flowstead_cli.commands.server_services import services
 from flowstead_cli.errors import CliError
 from flowstead_cli.legacy_options import ServerCommand
@@ -34,6 +35,7 @@ from flowstead_cli.wiring import group_app
 
 app = group_app("Run the server, and manage it.")
 app.add_typer(services, name="services")
+app.command("retention")(retention)
 
 _LOG_TAIL = 2000
 

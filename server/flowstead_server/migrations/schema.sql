@@ -4,8 +4,34 @@ CREATE FUNCTION public.delete_logs_of_gone_runs() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-    delete from log l using gone where l.flow_run_id = gone.id;
+    delete from log l using gone
+    where l.flow_run_id = gone.id and l.created >= (select min(created) from gone) - interval '1 hour';
     return null;
+end
+$$;
+
+CREATE FUNCTION public.drop_log_partition(day date) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+    partition_name text := 'log_p' || to_char(day, 'YYYYMMDD');
+    has_lines boolean;
+begin
+    lock table only log in access exclusive mode;
+    execute format('select exists (select from %I)', partition_name) into has_lines;
+    if has_lines then
+        return false;
+    end if;
+    execute format('drop table %I', partition_name);
+    return true;
+end
+$$;
+
+CREATE FUNCTION public.empty_log_partition(day date) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+    execute format('truncate table %I', 'log_p' || to_char(day, 'YYYYMMDD'));
 end
 $$;
 
@@ -20,8 +46,11 @@ declare
 begin
     -- several servers do this at the same hour
     perform pg_advisory_xact_lock(1718384739, 2);
-    for offset_days in 0..days_ahead loop
-        day := today + offset_days;
+    for day in
+        select today + n from generate_series(0, days_ahead) n
+        union
+        select distinct (l.created at time zone 'UTC')::date from log_default l
+    loop
         partition_name := 'log_p' || to_char(day, 'YYYYMMDD');
         continue when to_regclass(partition_name) is not null;
         execute format('create table %I (like log including all)', partition_name);
@@ -426,7 +455,9 @@ CREATE TABLE public.project (
     tenant_id uuid NOT NULL,
     name text NOT NULL,
     description text,
-    CONSTRAINT project_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 1000)))
+    retention jsonb DEFAULT '[]'::jsonb NOT NULL,
+    CONSTRAINT project_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 1000))),
+    CONSTRAINT project_retention_check CHECK ((jsonb_typeof(retention) = 'array'::text))
 );
 
 CREATE TABLE public.schema_migration (
@@ -719,6 +750,8 @@ CREATE INDEX edge_upstream_task_idx ON public.edge USING btree (upstream_task_id
 CREATE INDEX flow_project_name_idx ON public.flow USING btree (project_id, name, created DESC);
 
 CREATE INDEX flow_run_agent_idx ON public.flow_run USING btree (agent_id) WHERE (agent_id IS NOT NULL);
+
+CREATE INDEX flow_run_finished_idx ON public.flow_run USING btree (flow_id, state, state_timestamp) WHERE public.is_finished_state(state);
 
 CREATE INDEX flow_run_flow_idx ON public.flow_run USING btree (flow_id, scheduled_start_time DESC);
 

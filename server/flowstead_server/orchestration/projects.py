@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowstead_server.domain.errors import BadInputError, ForeignKeyViolationError, NotFoundError
+from flowstead_server.domain.retention import FINISHED, Kept, Rule, check_rules, kept
+from flowstead_server.orchestration.retention import Retention
 from flowstead_server.store import projects
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from flowstead_server.db import Database
@@ -47,6 +50,26 @@ async def set_project_description(
     if not await projects.set_description(database, caller.tenant_id, project_id, description):
         raise NotFoundError("Update failed")
     return project_id
+
+
+async def set_project_retention(database: Database, caller: Caller, project_id: UUID, rules: Sequence[Rule]) -> UUID:
+    """Keep a project's logs and runs by these rules in place of those it had, without any by those of the server.
+
+    Returns its id. Raises NotFoundError, BadInputError (a rule makes no sense).
+    """
+    check_rules(rules)
+    if not await projects.set_retention(database, caller.tenant_id, project_id, rules):
+        raise NotFoundError(f"There is no project {project_id}.")
+    return project_id
+
+
+async def project_retention(database: Database, caller: Caller, project_id: UUID) -> list[Kept]:
+    """Return for every finished state how long a project's runs and their logs are kept. Raises NotFoundError."""
+    own = await projects.retention(database, caller.tenant_id, project_id)
+    if own is None:
+        raise NotFoundError(f"There is no project {project_id}.")
+    defaults = database.part(Retention).rules
+    return [kept(state, own, defaults) for state in FINISHED]
 
 
 def _check_name(name: str) -> None:

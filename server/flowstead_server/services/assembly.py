@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowstead_server.orchestration.retention import Retention
+from flowstead_server.orchestration.scheduling import RunScheduler
 from flowstead_server.services.lazarus import Lazarus
 from flowstead_server.services.log_batches import LogBatches
 from flowstead_server.services.log_partitions import LogPartitions
+from flowstead_server.services.retention import RetentionService
 from flowstead_server.services.scheduler import Scheduler
 from flowstead_server.services.zombie_reaper import ZombieReaper
 
@@ -14,6 +17,12 @@ if TYPE_CHECKING:
     from flowstead_server.db.database import Database
     from flowstead_server.services.loop import Service
     from flowstead_server.settings import Settings
+
+
+def configure(settings: Settings, database: Database) -> None:
+    """Let the verbs know the rules that the services follow, whether or not any runs in this process."""
+    database.part(RunScheduler).rules = settings.scheduling
+    database.part(Retention).rules = settings.retention.rules
 
 
 def background_services(settings: Settings, database: Database) -> list[Service[Any]]:
@@ -29,4 +38,6 @@ def background_services(settings: Settings, database: Database) -> list[Service[
         services.append(Lazarus(database, liveness.rules, liveness.lazarus_interval))
     if settings.scheduler:
         services.append(Scheduler(database, settings.scheduling))
+    if settings.retention.enabled:
+        services.append(RetentionService(database, settings.retention.interval))
     return services

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from flowstead_server.db import load_statements
+import orjson
+
+from flowstead_server.db import json_text, load_statements
+from flowstead_server.domain.retention import Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from flowstead_server.db.database import Executor
@@ -28,3 +32,15 @@ async def set_name(executor: Executor, tenant_id: UUID, project_id: UUID, name: 
 async def set_description(executor: Executor, tenant_id: UUID, project_id: UUID, description: str | None) -> bool:
     """Describe a project anew; false if there is none."""
     return await executor.execute(_SQL["set_description"], tenant_id, project_id, description) > 0
+
+
+async def set_retention(executor: Executor, tenant_id: UUID, project_id: UUID, rules: Sequence[Rule]) -> bool:
+    """Store a project's rules of retention in place of those it had; false if there is no such project."""
+    text = json_text([rule.as_json() for rule in rules])
+    return await executor.execute(_SQL["set_retention"], tenant_id, project_id, text) > 0
+
+
+async def retention(executor: Executor, tenant_id: UUID, project_id: UUID) -> list[Rule] | None:
+    """Return a project's rules of retention; null if there is no such project."""
+    text = await executor.fetch_value(_SQL["retention"], tenant_id, project_id)
+    return None if text is None else [Rule(**rule) for rule in orjson.loads(text)]

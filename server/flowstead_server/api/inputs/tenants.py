@@ -26,6 +26,31 @@ class CreateProjectInput:
     description: str | None = strawberry.field(description="What the project is for.")
 
 
+@wire_input(name="retention_rule_input", description="How long runs in one state, and their logs, are kept.")
+class RetentionRuleInput:
+    """One member of `set_project_retention_input`."""
+
+    state: str = strawberry.field(
+        description="A finished state, such as `Failed`; holds for all kinds of it, `Finished` for all there are."
+    )
+    logs_days: int | None = strawberry.field(
+        description="For how many days after the end of a run its log is kept, 1 to 36500; null: as the server says."
+    )
+    runs_days: int | None = strawberry.field(
+        description="For how many days after its end a run is kept, 1 to 36500; null: as the server says."
+    )
+
+
+@wire_input(name="set_project_retention_input", description="How long the runs of a project are kept.")
+class SetProjectRetentionInput:
+    """Input of `set_project_retention`."""
+
+    project_id: UUID = strawberry.field(description="Id of the project.")
+    rules: list[RetentionRuleInput] = strawberry.field(
+        description="The rules, in place of those that the project had; without any, those of the server hold."
+    )
+
+
 @wire_input(name="register_agent_input", description="An agent that introduces itself.")
 class RegisterAgentInput:
     """Input of `register_agent`."""

@@ -11,11 +11,13 @@ from flowstead_server.api.inputs.tenants import (
     DeleteTenantInput,
     SetProjectDescriptionInput,
     SetProjectNameInput,
+    SetProjectRetentionInput,
     UpdateTenantNameInput,
     UpdateTenantSettingsInput,
     UpdateTenantSlugInput,
 )
 from flowstead_server.api.payloads import ProjectIdPayload, SuccessPayload, TenantIdPayload
+from flowstead_server.domain.retention import Rule
 from flowstead_server.orchestration import deletions, projects, tenants
 
 
@@ -57,6 +59,16 @@ class TenantMutations:
         project_id = await projects.set_project_description(
             context.database, context.caller, input_.project_id, input_.description
         )
+        return ProjectIdPayload(id=project_id)
+
+    @mutation(description="Say for how long a project's finished runs and their logs are kept.")
+    async def set_project_retention(
+        self, info: Info, input_: Input[SetProjectRetentionInput]
+    ) -> ProjectIdPayload | None:
+        """Replace a project's rules."""
+        context = info.context
+        rules = [Rule(rule.state, rule.logs_days, rule.runs_days) for rule in input_.rules]
+        project_id = await projects.set_project_retention(context.database, context.caller, input_.project_id, rules)
         return ProjectIdPayload(id=project_id)
 
     @mutation(description="Delete a tenant with everything in it. The default tenant cannot be deleted.")

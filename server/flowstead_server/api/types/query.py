@@ -26,6 +26,7 @@ from flowstead_server.domain.states import state_colors, state_hierarchy
 from flowstead_server.orchestration.events import MAX_PAGE, read_events
 from flowstead_server.orchestration.explanations import explain_flow_run
 from flowstead_server.orchestration.key_values import secret_names, secret_value
+from flowstead_server.orchestration.projects import project_retention
 from flowstead_server.orchestration.task_runs import get_task_run_info, mapped_children
 
 
@@ -61,6 +62,16 @@ class ReferenceData:
 
     state_hierarchy: JSON = strawberry.field(description="For each state: itself and all states that are kinds of it.")
     state_info: JSON = strawberry.field(description="For each state an object with its `color`.")
+
+
+@strawberry.type(name="retention_rule", description="How long runs in one state, and their logs, are kept.")
+class RetentionRule:
+    """One answer of `project_retention`."""
+
+    state: str = strawberry.field(description="A finished state.")
+    logs_days: int = strawberry.field(description="For how many days after the end of a run its log is kept.")
+    runs_days: int = strawberry.field(description="For how many days after its end a run is kept.")
+    is_own: bool = strawberry.field(description="Whether the project says so; otherwise the server does.")
 
 
 @strawberry.type(name="mapped_children_payload", description="Figures about the children of a mapped task run.")
@@ -161,6 +172,18 @@ class Query:
             state=found.state,
             serialized_state=stored_json(found.serialized_state),
         )
+
+    @query(description="For how long a project's finished runs and their logs are kept: one answer for each state.")
+    async def project_retention(
+        self, info: Info, project_id: Annotated[UUID, strawberry.argument(description="Id of the project.")]
+    ) -> list[RetentionRule] | None:
+        """Answer with the rules in force, the project's own and the server's.
+
+        Raises:
+            FlowsteadError: the tenant has no such project.
+        """
+        found = await project_retention(info.context.database, info.context.caller, project_id)
+        return [RetentionRule(**{name: getattr(rule, name) for name in rule.__slots__}) for rule in found]
 
     @query(description="Why a flow run is where it is: the one thing that it waits for, since when, and what to do.")
     async def flow_run_explanation(

@@ -31,6 +31,12 @@ PROJECT = table(
         "project",
         Column("name", Scalar.STRING, "The project's name; no two projects of a tenant share one.", nullable=False),
         Column("description", Scalar.STRING, "What the project is for."),
+        Column(
+            "retention",
+            Scalar.JSONB,
+            "The project's own rules of how long logs and runs are kept; those of the server hold for the rest.",
+            nullable=False,
+        ),
     ),
     [
         to_one("tenant", "tenant", "tenant_id", "The tenant that the project belongs to."),
