@@ -352,3 +352,38 @@ async def test_json_written_in_a_document_must_be_json(api: Any, text: str) -> N
         f"parameters: {json.dumps(text)}}}) {{ success }} }}"
     )
     assert error["message"].startswith("Could not parse JSON: ") or "JSON" in error["message"]
+
+
+async def test_projects_say_how_long_their_runs_are_kept(api: Any) -> None:
+    project = (await api.mutate("create_project", name="kept"))["id"]
+    ask = "query($id: UUID!) { project_retention(project_id: $id) { state logs_days runs_days is_own } }"
+
+    async def kept(state: str) -> tuple[int, int, bool]:
+        found = (await api.data(ask, {"id": project}))["project_retention"]
+        (rule,) = [rule for rule in found if rule["state"] == state]
+        return rule["logs_days"], rule["runs_days"], rule["is_own"]
+
+    assert await kept("Success") == (90, 365, False)
+    assert await kept("TimedOut") == (180, 730, False)
+    rules = [{"state": "Finished", "logs_days": 7}, {"state": "Failed", "runs_days": 36500}]
+    assert await api.mutate("set_project_retention", project_id=project, rules=rules) == {"id": project}
+    assert await kept("Success") == (7, 365, True)
+    assert await kept("TimedOut") == (7, 36500, True)
+    stored = [{"state": rule["state"], "logs_days": None, "runs_days": None, **rule} for rule in rules]
+    assert await one(api, "project", project, "retention") == {"retention": stored}
+    for bad, said in (
+        ([{"state": "Failed", "logs_days": 0}], "between 1 and 36500 days, not 0"),
+        ([{"state": "Failed", "runs_days": -3}], "not -3"),
+        ([{"state": "Running", "runs_days": 3}], "'Running' is none"),
+        ([{"state": "Failed"}], "says nothing"),
+    ):
+        message, code = await api.refusal("set_project_retention", project_id=project, rules=bad)
+        assert said in message
+        assert code == "BAD_USER_INPUT"
+    assert await one(api, "project", project, "retention") == {"retention": stored}, "a refused change changes nothing"
+    nobody = await api.refusal("set_project_retention", project_id=NOBODY, rules=[])
+    assert nobody == (f"There is no project {NOBODY}.", "NOT_FOUND")
+    (error,) = await api.errors(ask, {"id": NOBODY})
+    assert error["extensions"]["code"] == "NOT_FOUND"
+    await api.mutate("set_project_retention", project_id=project, rules=[])
+    assert await kept("Success") == (90, 365, False)

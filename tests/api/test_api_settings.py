@@ -6,6 +6,7 @@ import pytest
 
 from flowstead_server.command_line import Program
 from flowstead_server.domain.errors import StartupError
+from flowstead_server.domain.retention import DEFAULT_RULES, Rule
 from flowstead_server.settings import is_loopback, read_settings
 
 
@@ -45,6 +46,22 @@ def test_services_can_be_switched_off_and_limited() -> None:
     liveness = read_settings([], environment).liveness
     assert (liveness.rules.limit.total_seconds(), liveness.rules.attempts) == (90, 3)
     assert (liveness.zombie_reaper, liveness.lazarus, liveness.lazarus_interval) == (False, False, 60)
+
+
+def test_days_of_retention_are_read_and_checked() -> None:
+    assert read_settings([], {}).retention.rules == DEFAULT_RULES
+    environment = {
+        "PREFECT__SERVER__RETENTION__LOGS_DAYS": "7",
+        "PREFECT__SERVER__RETENTION__FAILED_RUNS_DAYS": "36500",
+        "PREFECT__SERVER__SERVICES__RETENTION": "off",
+        "PREFECT__SERVER__SERVICES__RETENTION_INTERVAL": "60",
+    }
+    retention = read_settings([], environment).retention
+    assert retention.rules == (Rule("Finished", 7, 365), Rule("Failed", 180, 36500))
+    assert (retention.enabled, retention.interval) == (False, 60)
+    for value in ("0", "-1", "36501", "1.5", "for ever", "9" * 30):
+        with pytest.raises(StartupError, match=f"whole days between 1 and 36500, not '{value}'"):
+            read_settings([], {"PREFECT__SERVER__RETENTION__RUNS_DAYS": value})
 
 
 def test_a_process_may_run_no_services_or_only_them() -> None:

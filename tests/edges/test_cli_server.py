@@ -1,5 +1,6 @@
 """`prefect server start`: when it works, when it is told to stop, and when it cannot start."""
 
+import asyncio
 import contextlib
 import json
 import re
@@ -7,10 +8,18 @@ import signal
 import socket
 import subprocess
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
+import httpx
 import pytest
 from cli_world import Cli
+from serialized_flows import serialized_flow
+
+from flowstead_server.db import Database
+from flowstead_server.db.embedded import EmbeddedPostgres
+from flowstead_server.orchestration.logs import ensure_log_partitions
 
 
 def postgres_of(folder):
@@ -144,3 +153,76 @@ def test_services_wait_for_a_database_and_refuse_what_waiting_does_not_mend(tmp_
     assert str(tmp_path / "file") in done.stderr
     done = cli("server", "services", "start", "--data-dir", "x", "--postgres-url", url, code=1)
     assert "cannot be combined" in done.stderr
+
+
+def test_retention_shows_what_goes_and_deletes_it(tmp_path):
+    """A dry run deletes nothing and says what a real one then deletes; beside a server on the same database."""
+    cli = Cli(tmp_path, None)
+    data = ["--data-dir", str(tmp_path / "pgdata")]
+    done = cli("server", "retention", "--dry-run", *data, code=1)
+    assert f"There is no database in {tmp_path / 'pgdata'}; name its directory with --data-dir." in done.stderr
+    assert not (tmp_path / "pgdata").exists()
+    with cli.start("server", "start", "--port", "0", "--no-services", *data, stdout=subprocess.PIPE) as server:
+        url = re.search(r"The API is at (http://localhost:\d+) ", server.stdout.readline())[1]
+        asyncio.run(fill(tmp_path / "pgdata", url))
+        told = json.loads(cli("server", "retention", "--dry-run", "--json", *data).stdout)
+        assert {(row["project"], row["state"], row["kind"]): row["rows"] for row in told["rows"]} == {
+            ("shop", "Success", "flow_run"): 2,
+            ("shop", "Success", "flow_run_state"): 2,
+            ("shop", "Success", "task_run"): 4,
+            ("shop", "Success", "task_run_state"): 4,
+            ("shop", "Success", "log"): 10,
+            ("shop", "Failed", "log"): 5,
+        }
+        shown = cli("server", "retention", "--dry-run", *data).stdout
+        assert re.search(r"^shop +Success +log +10 +\d", shown, re.MULTILINE)
+        assert "27 rows would be deleted, about " in shown
+        shown = cli("server", "retention", *data).stdout
+        assert "Deleted: 15 log lines, 2 flow runs with 4 task runs, 1 days of the log as tables." in shown
+        assert cli("server", "retention", *data).stdout == "Nothing is old enough to be deleted.\n"
+        left = asyncio.run(ask(url, "{ flow_run(order_by: {state: asc}) { state } log { id } }"))
+        assert [run["state"] for run in left["flow_run"]] == ["Failed", "Scheduled"]
+        assert len(left["log"]) == 5
+        server.send_signal(signal.SIGTERM)
+        server.stdout.read()
+    done = cli("server", "retention", "--postgres-url", "postgres://x:y@127.0.0.1:9/z", code=1)
+    assert "nobody answers there" in done.stderr
+
+
+async def ask(url, query, variables=None):
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        answer = (await client.post("/", json={"query": query, "variables": variables})).json()
+    assert "errors" not in answer, answer
+    return answer["data"]
+
+
+async def fill(folder, url):
+    """Make four runs: two that ended 400 days ago, one that failed then, one that has waited ever since."""
+    mutation = "mutation($input: {0}_input!) {{ {0}(input: $input) {{ id }} }}"
+    project = await ask(url, mutation.format("create_project"), {"input": {"name": "shop"}})
+    members = {"project_id": project["create_project"]["id"], "serialized_flow": serialized_flow()}
+    flow = await ask(url, mutation.format("create_flow"), {"input": members})
+    wish = {"input": {"flow_id": flow["create_flow"]["id"]}}
+    made = [(await ask(url, mutation.format("create_flow_run"), wish))["create_flow_run"]["id"] for _ in range(4)]
+    noon = datetime.now(UTC).replace(hour=12, minute=0)
+    embedded = await EmbeddedPostgres.start(folder)
+    try:
+        async with await Database.connect(embedded.dsn) as database:
+            for run_id, state, days in zip(
+                made, ["Success", "Success", "Failed", None], [400, 400, 300, 300], strict=True
+            ):
+                await database.execute(
+                    "update flow_run set state = coalesce($2, state), created = $3, state_timestamp = $3, "
+                    "queue_time = case when $2 is null then queue_time end where id = $1",
+                    UUID(run_id),
+                    state,
+                    noon - timedelta(days=days),
+                )
+                await database.execute(
+                    "insert into log (tenant_id, flow_run_id, created) "
+                    "select tenant_id, id, created from flow_run, generate_series(1, 5) where id = $1",
+                    UUID(run_id),
+                )
+            await ensure_log_partitions(database)
+    finally:
+        await embedded.stop()
