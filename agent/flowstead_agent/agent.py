@@ -24,7 +24,10 @@ from flowstead_agent.loops.poll import Ladder, poll
 from flowstead_agent.loops.subscribe import Subscribed, subscribe
 from flowstead_agent.loops.wake import WakeUp
 from flowstead_agent.outage import Backoff, Outage
+from flowstead_agent.outbox import Outbox
 from flowstead_agent.settings import AgentSettings
+from prefect.client.session import Session
+from prefect.utilities.outbox import outbox_directory
 
 __all__ = ["Agent"]
 
@@ -33,22 +36,28 @@ class Agent:
     """One agent with one launcher.  Belongs to one event loop; `run` is called once."""
 
     def __init__(
-        self, settings: AgentSettings, api: AgentApi, launcher: Launcher, logger: logging.Logger, url: str
+        self,
+        settings: AgentSettings,
+        api: AgentApi,
+        launcher: Launcher,
+        logger: logging.Logger,
+        session: Session,
     ) -> None:
         self._settings = settings
         self._api = api
         self._launcher = launcher
         self._logger = logger
-        self._outage = Outage(logger, url)
+        self._outage = Outage(logger, session.endpoint.url)
+        self._outbox = Outbox(outbox_directory(), session, self._outage, logger)
         clock = ApiClock()
         self._wake = WakeUp(clock)
         self._ladder = Ladder()
-        self._log = RunLog(api, settings.name, self._outage, logger)
+        self._log = RunLog(api, settings.name, self._outbox, self._outage, logger)
         if isinstance(launcher, Reporting):
             launcher.report_to(self._log.note)
         self._claiming = Claiming(settings, api, self._wake, self._ladder, self._outage, logger, clock, self._register)
         self._deployments = Deployments(
-            settings, api, launcher, self._log, self._outage, logger, clock, self._claiming.room_again
+            settings, api, launcher, self._log, self._outbox, self._outage, logger, clock, self._claiming.room_again
         )
         self._claiming.serve(self._deployments)
 
@@ -102,6 +111,7 @@ class Agent:
         subscribed = Subscribed()
         helpers = _tasks(
             run_log=self._log.run(),
+            outbox=self._outbox.run(),
             platform=self._launcher.watch(),
             keep_alive=keep_alive(self._api, self._deployments, self._outage, settings.lease_seconds),
         )

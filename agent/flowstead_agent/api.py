@@ -166,8 +166,8 @@ class AgentApi:
         found = await self._send(ops.flow_run_state(id=run.flow_run_id))
         return found.state if found is not None else None
 
-    async def write_logs(self, run: ClaimedRun, lines: Sequence[LogLine]) -> None:
-        """Append lines to a run's log."""
+    async def write_logs(self, run: ClaimedRun, lines: Sequence[LogLine], batch_id: str) -> None:
+        """Append lines to a run's log, once for each `batch_id`, a UUID."""
         logs = [
             inputs.WriteRunLogInput(
                 flow_run_id=run.flow_run_id,
@@ -178,7 +178,7 @@ class AgentApi:
             )
             for line in lines
         ]
-        await self._send(ops.write_run_logs(logs=logs), run)
+        await self._send(ops.write_run_logs(logs=logs, batch_id=batch_id), run)
 
     async def hints(self) -> AsyncIterator[Hint]:
         """Yield what the API says about the queue, the first time at once; raises `ApiError` when the stream breaks."""

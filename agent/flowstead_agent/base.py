@@ -23,7 +23,7 @@ from flowstead_agent.labels import checked_labels
 from flowstead_agent.launchers.protocol import Launcher
 from flowstead_agent.settings import AgentSettings
 from prefect.client.auth import load_auth
-from prefect.client.session import AsyncSession
+from prefect.client.session import AsyncSession, Session
 from prefect.configuration import config
 from prefect.exceptions import AuthorizationError
 
@@ -105,7 +105,11 @@ class PlatformAgent(ABC):
         )
         session = AsyncSession(api_key=access.api_key, tenant_id=access.tenant_id)
         agent = Agent(
-            settings, AgentApi(session, self.labels, access.tenant_id), self._launcher(), self.logger, access.url
+            settings,
+            AgentApi(session, self.labels, access.tenant_id),
+            self._launcher(),
+            self.logger,
+            Session(api_key=access.api_key, tenant_id=access.tenant_id),
         )
         stop = asyncio.Event()
         with self._stopped_by_signals(stop):

@@ -8,12 +8,13 @@ cancelled is ended with everything that it has started, and its log gets a recei
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from flowstead_agent.api import FINISHED_STATES, AgentApi
+from flowstead_agent.api import FINISHED_STATES, AgentApi, LogLine
 from flowstead_agent.clock import ApiClock
 from flowstead_agent.errors import (
     ApiError,
@@ -25,6 +26,7 @@ from flowstead_agent.errors import (
 from flowstead_agent.launchers.protocol import ClaimedRun, Ended, Launched, Launcher
 from flowstead_agent.logs.run_log import RunLog
 from flowstead_agent.outage import Backoff, Outage
+from flowstead_agent.outbox import Outbox, logs_record
 from flowstead_agent.settings import AgentSettings
 
 __all__ = ["Deployment", "Phase", "Surroundings"]
@@ -53,6 +55,7 @@ class Surroundings:
     api: AgentApi
     launcher: Launcher
     log: RunLog
+    outbox: Outbox
     outage: Outage
     logger: logging.Logger
     slots: asyncio.Semaphore
@@ -73,15 +76,16 @@ class Deployment:
         self.on_room: Callable[[], None] = lambda: None
         """called when the run no longer takes one of the places for launches"""
         self._around = surroundings
+        self._has_said = False
         self._lost = asyncio.Event()
         self._cancelled = asyncio.Event()
 
     async def go(self) -> None:
         """Go all the way.  May be cancelled while the run waits for its start, and again once it is launched."""
-        logger = self._around.logger
+        around = self._around
         try:
             await self._wait_for_start()
-            async with self._around.slots:
+            async with around.slots:
                 launched = await self._launch()
                 if launched is None:
                     return
@@ -91,10 +95,11 @@ class Deployment:
             self.on_room()
             ended = await self._follow(launched)
             self.phase = Phase.REPORTING
+            around.outbox.look()
             if not ended.ok and not self.is_lost:
                 await self._report_death(ended)
         except ClaimLostError as error:
-            logger.debug("Updating Flow Run state failed: %s", error)
+            around.logger.debug("Updating Flow Run state failed: %s", error)
         finally:
             self.left_waiting.set()
 
@@ -225,21 +230,59 @@ class Deployment:
         around.log.write(run, "ERROR", reason)
         await around.log.flush(around.settings.stop_seconds)
         around.logger.error("Updating flow run %s state to Failed...", run.flow_run_id)
-        await self._insist(lambda: around.api.set_state(run, "Failed", reason))
+        if around.outbox.has_kept(run) or not await self._tried(lambda: around.api.set_state(run, "Failed", reason)):
+            await self._keep_or(
+                {"flow_state": {"type": "Failed", "message": reason}},
+                lambda: self._insist(lambda: around.api.set_state(run, "Failed", reason)),
+            )
 
     async def _report_death(self, ended: Ended) -> None:
+        """Report a death in the order of events: what the process itself has left on disk goes first."""
         around, run = self._around, self.run
-        state = await self._insist(lambda: around.api.run_state(run))
+        if not around.outbox.has_any(run) and await self._tried(lambda: self._tell_death(ended)):
+            return
+        line = LogLine(datetime.now(UTC), around.settings.name, "ERROR", _last_words(ended))
+        died = {**logs_record([] if self._has_said else [line], run.flow_run_id), "reason": ended.reason}
+        await self._keep_or({"died": died}, lambda: self._insist(lambda: self._tell_death(ended)))
+
+    async def _tell_death(self, ended: Ended) -> None:
+        around, run = self._around, self.run
+        state = await around.api.run_state(run)
         if state is None or state in FINISHED_STATES:
             return
-        around.logger.error("Flow run %s was %s when it died: %s", run.flow_run_id, state, ended.reason)
-        text = f"{ended.reason} The last of its output:\n{ended.output}" if ended.output else ended.reason
-        around.log.write(run, "ERROR", text)
+        if not self._has_said:
+            self._has_said = True
+            around.logger.error("Flow run %s was %s when it died: %s", run.flow_run_id, state, ended.reason)
+            around.log.write(run, "ERROR", _last_words(ended))
         await around.log.flush(around.settings.stop_seconds)
         if state == "Cancelling":
-            await self._insist(lambda: around.api.set_state(run, "Cancelled", "Flow run is cancelled"))
+            await around.api.set_state(run, "Cancelled", "Flow run is cancelled")
         else:
-            await self._insist(lambda: around.api.set_state(run, "Failed", ended.reason))
+            await around.api.set_state(run, "Failed", ended.reason)
+
+    async def _tried(self, ask: Callable[[], Awaitable[object]]) -> bool:
+        """Ask once; returns False if the API is away.  Refusals are logged."""
+        try:
+            await ask()
+        except ApiRejectedError as error:
+            self._log_refusal(error)
+        except ApiError as error:
+            self._around.outage.failed(error)
+            return False
+        return True
+
+    async def _keep_or(self, record: Mapping[str, Any], otherwise: Callable[[], Awaitable[object]]) -> None:
+        """Leave a report to the outbox and wait until it is sent, or do it otherwise if the disk does not take it."""
+        if self._around.outbox.keep(self.run, record):
+            self._around.logger.error(
+                "What has become of flow run %s is reported when the API is back.", self.run.flow_run_id
+            )
+            await self._around.outbox.sent(self.run)
+        else:
+            await otherwise()
+
+    def _log_refusal(self, error: ApiRejectedError) -> None:
+        self._around.logger.error("The API refuses to hear about flow run %s: %s", self.run.flow_run_id, error)
 
     async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T | None:
         """Ask until the API answers; None if it refuses for good, which is logged."""
@@ -248,9 +291,7 @@ class Deployment:
             try:
                 answer = await ask()
             except ApiRejectedError as error:
-                self._around.logger.error(  # noqa: TRY400 - the API's words are all there is to know
-                    "The API refuses to hear about flow run %s: %s", self.run.flow_run_id, error
-                )
+                self._log_refusal(error)
                 return None
             except ApiError as error:
                 self._around.outage.failed(error)
@@ -265,3 +306,7 @@ class Deployment:
         done, _ = await asyncio.wait([ended], timeout=seconds)
         ended.cancel()
         return bool(done)
+
+
+def _last_words(ended: Ended) -> str:
+    return f"{ended.reason} The last of its output:\n{ended.output}" if ended.output else ended.reason

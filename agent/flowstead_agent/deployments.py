@@ -15,6 +15,7 @@ from flowstead_agent.deployment import Deployment, Phase, Surroundings
 from flowstead_agent.launchers.protocol import ClaimedRun, Launcher
 from flowstead_agent.logs.run_log import RunLog
 from flowstead_agent.outage import Outage
+from flowstead_agent.outbox import Outbox
 from flowstead_agent.settings import AgentSettings
 
 __all__ = ["Deployments"]
@@ -29,6 +30,7 @@ class Deployments:
         api: AgentApi,
         launcher: Launcher,
         log: RunLog,
+        outbox: Outbox,
         outage: Outage,
         logger: logging.Logger,
         clock: ApiClock,
@@ -39,7 +41,7 @@ class Deployments:
         self._room_again = room_again
         self._slots = asyncio.Semaphore(settings.launch_slots)
         self._clock = clock
-        self._surroundings = Surroundings(settings, api, launcher, log, outage, logger, self._slots, clock)
+        self._surroundings = Surroundings(settings, api, launcher, log, outbox, outage, logger, self._slots, clock)
         self._deployments: dict[str, Deployment] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 

@@ -285,6 +285,13 @@ async def test_batch_ids_are_forgotten_after_an_hour(world: World) -> None:
     age = "update log_batch set created = created - $2::interval where batch_id = $1"
     await world.api.database.execute(age, old, timedelta(minutes=61))
     await world.api.database.execute(age, young, timedelta(minutes=59))
+    # a client may have waited for the end of an outage
+    await world.api.database.execute(
+        "insert into heartbeat_reception (receiving_since, last_seen) values (now(), now())"
+    )
+    await LogBatches(world.api.database).run_once()
+    assert len(await world.api.database.fetch("select batch_id from log_batch")) == 2
+    await world.api.database.execute("update heartbeat_reception set receiving_since = now() - interval '2 hours'")
     await LogBatches(world.api.database).run_once()
     assert [str(row[0]) for row in await world.api.database.fetch("select batch_id from log_batch")] == [young]
 

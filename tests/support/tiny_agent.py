@@ -16,7 +16,7 @@ from flowstead_agent.launchers.protocol import Ended
 from flowstead_agent.settings import AgentSettings
 from prefect._generated import inputs
 from prefect._generated import operations as ops
-from prefect.client.session import AsyncSession
+from prefect.client.session import AsyncSession, Session
 from prefect.configuration import config
 
 
@@ -66,9 +66,7 @@ async def main(name):
     api = AgentApi(AsyncSession(), [])
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    agent = Agent(
-        settings, api, StateWriter(api), agent_logger(name, "WARNING", config.logging.format), config.cloud.api
-    )
+    agent = Agent(settings, api, StateWriter(api), agent_logger(name, "WARNING", config.logging.format), Session())
     await agent.run(stop)
 
 

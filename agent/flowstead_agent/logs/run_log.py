@@ -1,7 +1,8 @@
 """Writes the agent's own lines into the logs of flow runs, in the background.
 
-Lines are sent at once and in order.  While the API is away they are kept, up to a number of them (the oldest go first,
-and their number is said), and sent when it is back.  Lines for a run that belongs to somebody else by now are dropped.
+Lines are sent at once and in order.  While the API is away they are put into the outbox, or, if the disk does not take
+them, kept in memory, up to a number of them (the oldest go first, and their number is said), and sent when it is back.
+Lines for a run that belongs to somebody else by now are dropped.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from flowstead_agent.api import AgentApi, LogLine
 from flowstead_agent.errors import ApiError, ApiRejectedError, ClaimLostError
 from flowstead_agent.launchers.protocol import ClaimedRun, Note
 from flowstead_agent.outage import Backoff, Outage
+from flowstead_agent.outbox import Outbox, logs_record
 
 __all__ = ["RunLog"]
 
@@ -24,9 +26,10 @@ _MOST_AT_ONCE = 100
 class RunLog:
     """A queue of lines and the task that sends them.  Belongs to one event loop."""
 
-    def __init__(self, api: AgentApi, name: str, outage: Outage, logger: logging.Logger) -> None:
+    def __init__(self, api: AgentApi, name: str, outbox: Outbox, outage: Outage, logger: logging.Logger) -> None:
         self._api = api
         self._name = name
+        self._outbox = outbox
         self._outage = outage
         self._logger = logger
         self._lines: deque[tuple[ClaimedRun, LogLine]] = deque()
@@ -56,13 +59,18 @@ class RunLog:
             self._wanted.clear()
             while self._lines:
                 run, lines = self._take_batch()
+                record = logs_record(lines, run.flow_run_id)
+                if self._outbox.has_kept(run) and self._outbox.keep(run, record):
+                    continue
                 try:
-                    await self._api.write_logs(run, lines)
+                    await self._api.write_logs(run, lines, record["batch_id"])
                 except (ClaimLostError, ApiRejectedError) as error:
                     self._logger.debug("The log of flow run %s takes no more lines: %s", run.flow_run_id, error)
                 except ApiError as error:
-                    self._lines.extendleft((run, line) for line in reversed(lines))
                     self._outage.failed(error)
+                    if self._outbox.keep(run, record):
+                        continue
+                    self._lines.extendleft((run, line) for line in reversed(lines))
                     await asyncio.sleep(backoff.pause())
                 else:
                     self._outage.succeeded()
@@ -71,7 +79,7 @@ class RunLog:
             self._empty.set()
 
     async def flush(self, seconds: float) -> None:
-        """Return when everything written so far is sent, or after `seconds`."""
+        """Return when everything written so far is sent or on disk, or after `seconds`."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), seconds)
 

@@ -22,6 +22,7 @@ from prefect.client import Client
 from prefect.engine.state import Cancelled, Failed, Pending, State
 from prefect.utilities.datetimes import as_datetime, utcnow
 from prefect.utilities.logging import get_logger
+from prefect.utilities.outbox import outbox_directory, waiting_files
 
 if TYPE_CHECKING:
     from prefect._generated.types import FlowRunTiming
@@ -80,6 +81,7 @@ def execute_flow_run_in_subprocess(
     Returns earlier if all that the run waits for has no time.  Raises `RuntimeError` if the run was begun elsewhere, or
     if the process failed; `KeyboardInterrupt` after an interrupt, when the run is Cancelled.
     """
+    _send_what_is_left()
     timing, state = _timing(flow_run_id)
     if not state.is_scheduled() and not state.is_finished():
         raise RuntimeError(
@@ -93,6 +95,7 @@ def execute_flow_run_in_subprocess(
             _wait_until_due(timing, state)
             _logger.info("Creating subprocess to execute flow run...")
             code = _run_process(environment)
+            _send_what_is_left()
             if code != 0:
                 _answer_for(flow_run_id, code)
                 raise RuntimeError("The flow run process failed.")
@@ -168,6 +171,18 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             process.wait(patience)
             return
     process.wait()
+
+
+def _send_what_is_left() -> None:
+    """Send what this or an earlier process could not tell an API that was away."""
+    if not waiting_files(outbox_directory()):
+        return
+    from prefect.client.outbox_delivery import deliver  # noqa: PLC0415 - there is seldom anything
+
+    try:
+        deliver(outbox_directory(), Client().session, _logger.warning)
+    except (prefect.exceptions.ClientError, OSError) as error:
+        _logger.warning("What earlier runs have left in %s is sent later: %s", outbox_directory(), error)
 
 
 def _answer_for(flow_run_id: str, code: int) -> None:

@@ -23,7 +23,8 @@ class Client(ProjectMethods, FlowRunMethods, TaskRunMethods, ArtifactMethods, Ad
     """A connection to an API.
 
     Missing arguments come from `prefect.context.config.cloud` (`api`, `api_key`, `tenant_id`), then from `auth.toml` in
-    the home directory.  Raises `ValueError` if `tenant_id` is no UUID, `ClientError` if the URL cannot be one.
+    the home directory.  Raises `ValueError` if `tenant_id` is no UUID, `ClientError` if the URL cannot be one.  An API
+    that is away is waited for during a minute, or as long as the attribute `patience` says.
     """
 
     def register(

@@ -2,16 +2,32 @@
 
 import logging
 import random
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from prefect.client.errors import ApiError, ApiUnreachable
 from prefect.configuration import Config, config
 from prefect.exceptions import PrefectException
 
-__all__ = ["Attempts", "RetryPolicy", "TransientError"]
+__all__ = ["Attempts", "Patience", "RetryPolicy", "TransientError", "is_outage"]
 
 _LONGEST_DOUBLING = 30
+_QUIET_SECONDS = 10.0
 _logger = logging.getLogger("prefect.client")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether an error says that the API, or the database behind it, is away; a defect of it is no outage."""
+    if isinstance(error, ApiUnreachable):
+        return True
+    # A defect has an id, by which the server's log tells about it.
+    return isinstance(error, ApiError) and error.code == "API_ERROR" and not _has_id(error)
+
+
+def _has_id(error: ApiError) -> bool:
+    return any("id" in (one.get("extensions") or {}) for one in error.errors)
 
 
 class TransientError(Exception):
@@ -86,22 +102,86 @@ class RetryPolicy:
         return pause if elapsed + pause <= self.retry_for else None
 
 
-class Attempts:
-    """Counts the attempts of one request, the first of which begins now; `retry` as for `AsyncSession.execute`."""
+class Patience:
+    """How long a program puts up with an API that is away; shared by all of its requests, from any thread.
 
-    def __init__(self, policy: RetryPolicy, *, retry: bool) -> None:
+    `seconds` tells for how long, counted from the first failure; it is said once when that takes longer, and once when
+    the API is back.
+    """
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        self._told = False
+
+    @property
+    def seconds(self) -> float:
+        """For how long, in seconds from the first failure."""
+        return self._seconds()
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether the API is away."""
+        return self._since is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the API has been away for too long."""
+        since = self._since
+        return since is not None and time.monotonic() - since >= self.seconds
+
+    def failed(self, error: BaseException) -> float:
+        """Note a failure, and return for how many seconds the API has been away."""
+        with self._lock:
+            now = time.monotonic()
+            if self._since is None:
+                self._since = now
+            away = now - self._since
+            tell = not self._told and _QUIET_SECONDS <= away < self.seconds
+            self._told = self._told or tell
+        if tell:
+            _logger.warning("%s Waiting for it, for up to %.0f seconds.", error, self.seconds)
+        return away
+
+    def succeeded(self) -> None:
+        """Note that the API answers."""
+        if self._since is None:
+            return
+        with self._lock:
+            since, self._since = self._since, None
+            told, self._told = self._told, False
+        if told and since is not None:
+            _logger.info("The API answers again, after %.0f seconds.", time.monotonic() - since)
+
+
+class Attempts:
+    """Counts the attempts of one request, the first of which begins now; `retry` as for `AsyncSession.execute`.
+
+    With `patience` an API that is away is waited for as long as that says, instead of the policy.
+    """
+
+    def __init__(self, policy: RetryPolicy, *, retry: bool, patience: Patience | None = None) -> None:
         self._policy = policy
         self._retry = retry
+        self._patience = patience
         self._started = time.monotonic()
         self._count = 0
 
     def pause_after(self, problem: TransientError) -> float:
         """Return how many seconds to wait before the next attempt; raises the problem's error if there is none."""
-        elapsed = time.monotonic() - self._started
-        pause = self._policy.pause(problem, self._count, elapsed, random.random())  # noqa: S311 - jitter
+        elapsed, policy = time.monotonic() - self._started, self._policy
+        if self._patience is not None and is_outage(problem.error):
+            elapsed, policy = self._patience.failed(problem.error), policy.limited_to(self._patience.seconds)
+        pause = policy.pause(problem, self._count, elapsed, random.random())  # noqa: S311 - jitter
         if pause is None or (problem.sent and not self._retry):
             raise problem.error from problem.__cause__
         self._count += 1
         if problem.rate_limited:
             _logger.warning("Rate limit encountered (attempt %d); sleeping for %.0fs...", self._count, pause)
         return pause
+
+    def succeeded(self) -> None:
+        """Note that the API answered."""
+        if self._patience is not None:
+            self._patience.succeeded()

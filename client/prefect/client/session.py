@@ -16,7 +16,7 @@ from prefect.client import bridge
 from prefect.client.async_session import AsyncSession, checked, parsed
 from prefect.client.endpoint import Endpoint, resolve
 from prefect.client.request import Request
-from prefect.client.retries import Attempts, RetryPolicy, TransientError
+from prefect.client.retries import Attempts, Patience, RetryPolicy, TransientError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -107,14 +107,24 @@ class Session:
             self._exchange = exchange
         return exchange
 
-    def _tried(self, attempt_once: "Callable[[BlockingExchange], R]", *, retry: bool, retry_for: float | None) -> R:
-        attempts = Attempts(self._policy.limited_to(retry_for), retry=retry)
+    def _tried(
+        self,
+        attempt_once: "Callable[[BlockingExchange], R]",
+        *,
+        retry: bool,
+        retry_for: float | None,
+        patience: Patience | None = None,
+    ) -> R:
+        attempts = Attempts(self._policy.limited_to(retry_for), retry=retry, patience=patience)
         try:
             while True:
                 try:
-                    return attempt_once(self._opened())
+                    answer = attempt_once(self._opened())
                 except TransientError as problem:
                     pause = attempts.pause_after(problem)
+                else:
+                    attempts.succeeded()
+                    return answer
                 time.sleep(pause)
         finally:
             if _is_exiting:
@@ -127,10 +137,20 @@ class Session:
         headers: Mapping[str, str] | None = None,
         retry: bool = True,
         retry_for: float | None = None,
+        patience: Patience | None = None,
     ) -> R:
-        """Send a query or mutation and return its typed answer; as `AsyncSession.execute`."""
+        """Send a query or mutation and return its typed answer; as `AsyncSession.execute`.
+
+        `patience` says how long to wait for an API that is away, instead of `retry_for`.
+        """
         answer = self.send(
-            request.document, request.variables, name=request.name, headers=headers, retry=retry, retry_for=retry_for
+            request.document,
+            request.variables,
+            name=request.name,
+            headers=headers,
+            retry=retry,
+            retry_for=retry_for,
+            patience=patience,
         )
         return parsed(request, answer["data"])
 
@@ -156,6 +176,7 @@ class Session:
         retry: bool = True,
         retry_for: float | None = None,
         raise_errors: bool = True,
+        patience: Patience | None = None,
     ) -> dict[str, Any]:
         """Send GraphQL text and return the whole answer; as `AsyncSession.send`."""
         from prefect.client.transport import PreparedRequest  # noqa: PLC0415 - imports gql, which takes a while
@@ -166,6 +187,7 @@ class Session:
             lambda exchange: checked(exchange.send(request, everything), raise_errors=raise_errors),
             retry=retry,
             retry_for=retry_for,
+            patience=patience,
         )
 
     def fetch(

@@ -17,9 +17,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect._generated import operations as ops
-from prefect.client import Client
+from prefect.client.retries import is_outage
 from prefect.configuration import config
 from prefect.engine.cloud.flow_runner import CloudFlowRunner
+from prefect.engine.cloud.outage import has_kept, keep_flow_end, keep_line, patient_client, release
 from prefect.engine.defaults import resolve_class
 from prefect.engine.state import Failed
 from prefect.exceptions import VersionLockMismatchSignal
@@ -29,6 +30,7 @@ from prefect.utilities.logging import LOG_MANAGER
 from prefect.utilities.secrets import Secret
 
 if TYPE_CHECKING:
+    from prefect.client import Client
     from prefect.core.flow import Flow
 
 __all__ = ["execute_flow_run", "load_flow"]
@@ -73,13 +75,14 @@ def execute_flow_run() -> int:
     if not flow_run_id:
         print("Not currently executing a flow within a Cloud context.")  # noqa: T201 - output of the command
         return 1
-    client = Client()
+    client = patient_client()
     # The runner's first question does not depend on the flow: it is asked while the flow is found and loaded.
     info = _in_background(lambda: client.get_flow_run_info(flow_run_id))
     found = client.execute(ops.flow_run_storage(id=flow_run_id))
     if found is None:
         print(f"Flow run {flow_run_id} not found")  # noqa: T201 - output of the command
         return 1
+    LOG_MANAGER.serve(flow_run_id)
     with _signals_raise(), prefect_context(flow_run_id=flow_run_id, running_with_backend=True):
         try:
             flow = load_flow(found.flow.name, found.flow.storage)
@@ -103,6 +106,7 @@ def execute_flow_run() -> int:
         finally:
             # Threads and connections are still alive here, at interpreter exit they may not be.
             LOG_MANAGER.stop(_FLUSH_SECONDS)
+            release()
     return 0
 
 
@@ -153,14 +157,20 @@ def _report_failure(client: "Client", flow_run_id: str, error: BaseException) ->
         "level": "ERROR",
         "message": f"{message}\n{trace}",
     }
+    failed = Failed(message)
     for report in (
-        lambda: client.set_flow_run_state(flow_run_id, state=Failed(message)),
         lambda: client.write_run_logs([line]),
+        lambda: client.set_flow_run_state(flow_run_id, state=failed),
     ):
         try:
-            report()
+            if not has_kept(flow_run_id):
+                report()
         except (Exception, VersionLockMismatchSignal) as problem:
             print(f"This could not be reported to the API: {problem}", file=sys.stderr)  # noqa: T201 - nobody else to tell
+            if is_outage(problem):
+                keep_line(flow_run_id, line)
+    if has_kept(flow_run_id):
+        keep_flow_end(flow_run_id, failed)
 
 
 @contextlib.contextmanager

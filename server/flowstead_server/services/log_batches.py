@@ -21,8 +21,8 @@ class ForgottenBatches:
 
 
 class LogBatches(Service[ForgottenBatches]):
-    """Forgets old ids every ten minutes, so that their table stays small. The first round leaves clients that waited
-    for the server the time to send their last batch again.
+    """Forgets old ids every ten minutes, so that their table stays small. After an outage it leaves clients, which
+    waited for the server, the time to send their last batch again.
     """
 
     name: ClassVar[str] = "log_batches"

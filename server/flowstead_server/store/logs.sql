@@ -65,9 +65,11 @@ written as (
 )
 select complete, current from verdict;
 
+-- After an outage of the servers nothing is forgotten for as long: a client may have waited for its end.
 -- name: forget_batches
 delete from log_batch
-where ctid = any(array(select ctid from log_batch where created < now() - $1::interval limit $2));
+where ctid = any(array(select ctid from log_batch where created < now() - $1::interval limit $2))
+    and not exists (select from heartbeat_reception where receiving_since > now() - $1::interval);
 
 -- name: ensure_partitions
 select ensure_log_partitions($1);

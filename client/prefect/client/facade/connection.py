@@ -9,7 +9,7 @@ import logging
 import re
 import uuid
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import prefect
 from prefect.client.auth import load_auth
@@ -19,6 +19,9 @@ from prefect.client.request import Request
 from prefect.client.session import Session
 from prefect.exceptions import ClientError
 from prefect.utilities.graphql import GraphQLResult, parse_graphql
+
+if TYPE_CHECKING:
+    from prefect.client.retries import Patience
 
 __all__ = ["Connection"]
 
@@ -62,6 +65,7 @@ class Connection:
         self._timeout = endpoint.timeout
         self._setting = endpoint.setting
         self._attached_headers: dict[str, str] = {}
+        self.patience: Patience | None = None
         self.logger = logging.getLogger("prefect.client.diagnostics")
 
     @staticmethod
@@ -94,7 +98,9 @@ class Connection:
         runs = _flow_runs_of(request.variables)
         # Without the id of a flow run it is about a task run, and those are the engine's own.
         is_claimed = not runs or runs == {str(prefect.context.get("flow_run_id"))}
-        return self.session.execute(request, headers=self._headers(headers, is_claimed=is_claimed), retry=retry)
+        return self.session.execute(
+            request, headers=self._headers(headers, is_claimed=is_claimed), retry=retry, patience=self.patience
+        )
 
     def graphql(
         self,

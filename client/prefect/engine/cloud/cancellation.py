@@ -1,12 +1,13 @@
 """Notice that a running flow run was cancelled, and interrupt its tasks.
 
-A thread asks the API every `cloud.check_cancellation_interval` seconds.  An API that cannot be asked is a warning, and
-the thread goes on asking.
+A thread asks the API every `cloud.check_cancellation_interval` seconds.  An API that cannot be asked is a warning, once
+for each outage, and the thread goes on asking.
 """
 
 import threading
 from typing import TYPE_CHECKING, Any
 
+from prefect.client.retries import is_outage
 from prefect.configuration import config
 from prefect.engine.state import Cancelling, State
 from prefect.utilities.context import context
@@ -29,6 +30,7 @@ class CancellationWatcher:
         self._flow_run_id = flow_run_id
         self._logger = get_logger("CloudFlowRunner")
         self._lock = threading.Lock()
+        self._is_away = False
         self._done = threading.Event()
         self._values: dict[str, Any] = dict(context.__dict__)
         self._thread = threading.Thread(target=self._watch, name="prefect-cancellation", daemon=True)
@@ -58,10 +60,17 @@ class CancellationWatcher:
     def _ask(self) -> State | None:
         self._logger.debug("Checking flow run state...")
         try:
-            return self._client.get_flow_run_state(self._flow_run_id)
-        except Exception:
-            self._logger.warning("Error getting flow run info", exc_info=True)
+            state = self._client.get_flow_run_state(self._flow_run_id)
+        except Exception as error:
+            if not is_outage(error):
+                self._logger.warning("Error getting flow run info", exc_info=True)
+            elif not self._is_away:
+                # A long outage is no reason for a long log.
+                self._is_away = True
+                self._logger.warning("Error getting flow run info: %s", error)
             return None
+        self._is_away = False
+        return state
 
     def _watch(self) -> None:
         with context(self._values):

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prefect.client import Client
+from prefect.client.retries import is_outage
 from prefect.configuration import config
 from prefect.engine.cloud.cancellation import CancellationWatcher
 from prefect.engine.cloud.heartbeat import heartbeat
+from prefect.engine.cloud.outage import PATIENCE, flush_logs, has_kept, hasty_client, keep_flow_end, patient_client
 from prefect.engine.cloud.reporting import ReportingRunner
 from prefect.engine.cloud.state_writer import StateWriter
 from prefect.engine.cloud.task_runner import CloudTaskRunner
@@ -24,7 +25,6 @@ from prefect.engine.state import Cancelled, Failed, Queued, State
 from prefect.exceptions import VersionLockMismatchSignal
 from prefect.utilities.context import context as prefect_context
 from prefect.utilities.datetimes import utcnow
-from prefect.utilities.logging import LOG_MANAGER
 
 if TYPE_CHECKING:
     import contextlib
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CloudFlowRunner"]
 
-_FLUSH_SECONDS = 5.0
 _FEW_CHILDREN = 2
 _SLUG_MISMATCH = (
     "Task slug {slug} is not found in the current Flow. This is usually caused by a mismatch between the flow version "
@@ -51,7 +50,7 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
     """Runs the flow run that `prefect.context.flow_run_id` names; its tasks are run by `CloudTaskRunner`."""
 
     def __init__(self, flow: "Flow", state_handlers: Sequence[Callable[..., Any]] | None = None) -> None:
-        self.client = Client()
+        self.client = patient_client()
         self._heartbeat_enabled = True
         self._expected_info: Future[FlowRunInfoResult] | None = None
         super().__init__(flow=flow, task_runner_cls=CloudTaskRunner, state_handlers=state_handlers)
@@ -161,12 +160,15 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
     # -- states ------------------------------------------------------------------------------------------------------
 
     def _report(self, old_state: State, new_state: State) -> State:
-        flow_run_id = prefect_context.get("flow_run_id")
+        flow_run_id = prefect_context.get("flow_run_id", "")
         version = prefect_context.get("flow_run_version")
-        if new_state.is_finished():
-            # Whoever watches the run shall see what it did before seeing that it is over.
-            LOG_MANAGER.flush(_FLUSH_SECONDS)
+        is_end = new_state.is_finished()
+        if is_end and has_kept(flow_run_id):
+            return self._kept(flow_run_id, new_state)
         try:
+            if is_end:
+                # Whoever watches the run shall see what it did before seeing that it is over.
+                flush_logs(time.sleep)
             answer = self.client.set_flow_run_state(
                 flow_run_id, state=new_state, version=version if new_state.is_running() else None
             )
@@ -179,8 +181,15 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
                 "Version lock encountered for flow run, proceeding with state %s...", type(stored).__name__
             )
             return stored
+        except (SystemExit, KeyboardInterrupt):
+            if is_end and PATIENCE.is_tried:
+                # Told to end while it waits for the API: the end of the run is known, and need not be lost.
+                keep_flow_end(flow_run_id, new_state)
+            raise
         except Exception as error:
             self.logger.exception(f"Failed to set flow state with error: {error!r}")  # noqa: TRY401 - the text is that of 1.x
+            if is_end and is_outage(error):
+                return self._kept(flow_run_id, new_state)
             raise ENDRUN(new_state) from error
         if isinstance(answer, Queued):
             answer.state = old_state
@@ -188,11 +197,23 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
         prefect_context["flow_run_version"] = (version or 0) + 1
         return answer
 
+    @staticmethod
+    def _kept(flow_run_id: str, state: State) -> State:
+        if not keep_flow_end(flow_run_id, state):
+            raise ENDRUN(state)
+        return state
+
     def fail_run(self, state: Failed) -> State:
         """Report the failure of a run that ended by an error outside the steps."""
+        flow_run_id = prefect_context.get("flow_run_id", "")
+        if has_kept(flow_run_id):
+            keep_flow_end(flow_run_id, state)
+            return state
         try:
-            self.client.set_flow_run_state(prefect_context.get("flow_run_id"), state=state)
+            self.client.set_flow_run_state(flow_run_id, state=state)
         except (Exception, VersionLockMismatchSignal) as error:
+            if is_outage(error):
+                keep_flow_end(flow_run_id, state)
             self.logger.exception(f"Failed to set flow state with error: {error!r}")  # noqa: TRY401 - the text is that of 1.x
         return state
 
@@ -234,7 +255,7 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
         if not state.is_running():
             return super().execute(state, flow_pass, return_tasks)
         flow_run_id = prefect_context.flow_run_id
-        watcher = CancellationWatcher(self.client, flow_run_id)
+        watcher = CancellationWatcher(hasty_client(), flow_run_id)
         writer = StateWriter(self.client, flow_run_id)
         beats: contextlib.AbstractContextManager[Any] = heartbeat(
             self.client, flow_run_id, watcher.refuse, enabled=self._heartbeat_enabled

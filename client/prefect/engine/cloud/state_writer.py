@@ -3,8 +3,9 @@
 The end of a task run that nothing speaks against waits for the next change that this process sends for the flow run,
 at most `PATIENCE` seconds, and travels in front of it: the API stores both at once, so a task never starts before the
 ends of those before it are stored.  Every other change is sent when it is made, together with those of other threads,
-and its answer is awaited.  While the API is away, ends are kept; what it refuses is logged and remembered.  Only the
-process that opened a flow run's writer has it; a forked child has none.
+and its answer is awaited.  While the API is away, ends are kept, on disk when it is away for too long; nothing is
+started any more then.  What the API refuses is logged and remembered.  Only the process that opened a flow run's writer
+has it; a forked child has none.
 """
 
 import contextlib
@@ -20,6 +21,8 @@ from prefect._generated import operations as ops
 from prefect.client.encoding import dumps
 from prefect.client.errors import MalformedAnswerError, error_from_answer
 from prefect.client.facade.states import queued_state
+from prefect.client.retries import is_outage
+from prefect.engine.cloud.outage import keep_task_end
 from prefect.engine.state import Failed, Mapped, Skipped, State, Success
 from prefect.exceptions import VersionLockMismatchSignal
 from prefect.utilities.context import context
@@ -70,7 +73,11 @@ class StateWriter:
         self._client = client
         self._flow_run_id = flow_run_id
         # The thread that sends what nobody else did must be recognised as the run's process, too.
-        self._identity = {"flow_run_id": flow_run_id, "claim_token": context.get("claim_token")}
+        self._identity = {
+            "flow_run_id": flow_run_id,
+            "claim_token": context.get("claim_token"),
+            "running_with_backend": True,
+        }
         self._logger = get_logger("CloudTaskRunner")
         self._changed = threading.Condition()
         self._sending = threading.Lock()
@@ -78,6 +85,7 @@ class StateWriter:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_idle = False
+        self._gave_up: Exception | None = None
 
     @contextlib.contextmanager
     def opened(self) -> "Iterator[StateWriter]":
@@ -150,9 +158,13 @@ class StateWriter:
             answers = self._ask(batch)
         except BaseException as error:
             is_final = isinstance(error, (Exception, VersionLockMismatchSignal))
+            if isinstance(error, Exception) and is_outage(error):
+                self._gave_up = error
             kept = []
             for change in batch:
-                if is_final and not change.waits:
+                if self._gave_up is not None and not change.state.is_running() and self._keep(change):
+                    change.answer, change.is_done = change.state, True
+                elif is_final and not change.waits:
                     change.error, change.is_done = error, True
                 else:
                     kept.append(change)
@@ -171,7 +183,13 @@ class StateWriter:
                 change.answer = queued_state(answer.message) if answer.status == "QUEUED" else change.state
             change.is_done = True
 
+    def _keep(self, change: _Change) -> bool:
+        return keep_task_end(self._flow_run_id, change.task_run_id, change.data)
+
     def _ask(self, batch: list[_Change]) -> "Sequence[SetTaskRunStatesState]":
+        if self._gave_up is not None:
+            # What is on disk goes first, and it is not this process that sends it.
+            raise self._gave_up
         states = [{"task_run_id": one.task_run_id, "version": one.version, "state": one.data} for one in batch]
         answers = self._client.execute(ops.set_task_run_states(states=states, report_refusals=True)).states
         if len(answers) != len(batch):

@@ -8,8 +8,8 @@ API's state.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prefect.client import Client
 from prefect.client.errors import ApiError
+from prefect.engine.cloud.outage import patient_client
 from prefect.engine.cloud.reporting import ReportingRunner
 from prefect.engine.cloud.state_writer import writer_of
 from prefect.engine.cloud.waiting import due_soon, sleep_until
@@ -38,7 +38,7 @@ class CloudTaskRunner(ReportingRunner, TaskRunner):
         state_handlers: Sequence[Callable[..., Any]] | None = None,
         flow_result: "Result | None" = None,
     ) -> None:
-        self.client = Client()
+        self.client = patient_client()
         self._flow_result = flow_result
         self._task_run_id: str | None = None
         self._version: int | None = None
