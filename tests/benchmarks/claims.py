@@ -20,7 +20,7 @@ with sets as (
     insert into label_set (tenant_id, labels)
     select f.tenant_id, array['label-' || lpad(n::text, 3, '0')]
     from generate_series(0, $2 - 1) n, flow f where f.id = $1
-    on conflict (tenant_id, labels) do update set labels = excluded.labels
+    on conflict (tenant_id, labels, priority, flow_group_id) do update set labels = excluded.labels
     returning id, labels
 ),
 numbered as (select id, labels, row_number() over (order by labels) - 1 as n from sets)

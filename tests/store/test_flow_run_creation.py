@@ -51,6 +51,9 @@ class Recorder:
     def queue_changed(self, tenant_id, label_set_ids) -> None:
         self.queues.append((tenant_id, list(label_set_ids)))
 
+    def slots_freed(self, tenant_id) -> None:
+        pass
+
 
 async def test_new_run_has_its_first_state_and_task_runs(database: Database) -> None:
     seeded = await seed(database, tasks=3)

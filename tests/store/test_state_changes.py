@@ -443,7 +443,9 @@ async def test_stale_task_write_is_refused_by_the_statement_itself(database: Dat
     assert await store.write_task_runs(database, [change(uuid4(), is_live=False)]) == {}
     await set_flow(seeded, run_id, "Cancelling")
     assert await store.write_task_runs(database, [change(holder.claim_token, is_live=True)]) == {}
-    assert await store.write_task_runs(database, [change(holder.claim_token, is_live=False)]) == {task_run_id: 2}
+    assert await store.write_task_runs(database, [change(holder.claim_token, is_live=False)]) == {
+        task_run_id: store.TaskWritten(task_run_id, 2)
+    }
 
 
 async def test_large_state_is_refused_with_the_text_of_1x(database: Database) -> None:
@@ -463,6 +465,9 @@ async def test_hints_follow_changes(database: Database) -> None:
 
         def queue_changed(self, tenant_id, label_set_ids) -> None:
             seen.append(("queue", tenant_id))
+
+        def slots_freed(self, tenant_id) -> None:
+            pass
 
     seeded = await seed(database)
     run_id = await seeded.run()

@@ -9,7 +9,7 @@ from flowstead_server.compiler.catalog import CATALOG
 from flowstead_server.db import Database
 from flowstead_server.db.database import Transaction
 from flowstead_server.domain.states import STATE_NAMES
-from flowstead_server.store.states import TaskRunChange, write_task_runs
+from flowstead_server.store.states import TaskRunChange, TaskWritten, write_task_runs
 
 MARKS = CATALOG.tables["task_run"].marks
 assert MARKS is not None
@@ -29,7 +29,7 @@ async def _write(transaction: Transaction, seeded: Seed, row: Any, seen_version:
         is_live=False,
         claim_token=None,
     )
-    assert await write_task_runs(transaction, [change]) == {row["id"]: seen_version + 1}
+    assert await write_task_runs(transaction, [change]) == {row["id"]: TaskWritten(row["id"], seen_version + 1)}
 
 
 async def _task_run(seeded: Seed) -> Any:

@@ -101,6 +101,7 @@ def _flow_run(prefix: str, tenant: str, number: int) -> Row:
         agent_id=identity(f"{prefix} agent 1") if number % 2 else None,
         parent_flow_run_id=identity(f"{prefix} run {number - 2}") if number % 4 == 3 else None,
         times_resurrected=0,
+        priority=number % 3,
         **_state_columns(state, number % 9 + 1),
     )
 
@@ -238,6 +239,7 @@ def _tenant_rows(prefix: str, tenant: str) -> dict[str, list[Row]]:
                 settings={},
                 default_parameters={},
                 run_config=None,
+                concurrency_limit=None,
             )
             for name, labels in (("g1", None), ("g2", ["a"]), ("g3", []))
         ],

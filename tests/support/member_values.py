@@ -112,6 +112,7 @@ def values_for(mutation: str, owned: Belongings) -> dict[str, Any]:
         "version": 1,
         "flow_run_version": 1,
         "map_index": 5,
+        "priority": 7,
         "first": 5,
         "missed_runs": "skip",
         "count": 2,

@@ -746,6 +746,7 @@ def create_flow_run(
     idempotency_key: str | None | Unset = UNSET,
     flow_run_name: str | None | Unset = UNSET,
     parent_flow_run_id: str | None | Unset = UNSET,
+    priority: int | None | Unset = UNSET,
 ) -> Request[CreateFlowRun]:
     """Create a flow run; safe to repeat when it carries an idempotency key."""
     return Request(
@@ -766,6 +767,7 @@ def create_flow_run(
                     "idempotency_key": idempotency_key,
                     "flow_run_name": flow_run_name,
                     "parent_flow_run_id": parent_flow_run_id,
+                    "priority": priority,
                 }
             )
         },

@@ -10,13 +10,16 @@ if TYPE_CHECKING:
 
 
 class Hints(Protocol):
-    """Receives hints. Both methods return at once, never raise, and are called on the event loop's thread."""
+    """Receives hints. The methods return at once, never raise, and are called on the event loop's thread."""
 
     def runs_changed(self, flow_run_ids: Iterable[UUID]) -> None:
         """These flow runs are new, gone or renamed, or have new events."""
 
     def queue_changed(self, tenant_id: UUID, label_set_ids: Iterable[int]) -> None:
         """Runs with these label sets were put into the queue, or their start time changed."""
+
+    def slots_freed(self, tenant_id: UUID) -> None:
+        """Whatever waited for a slot of a concurrency limit of this tenant may find one."""
 
 
 class NoHints:
@@ -26,4 +29,7 @@ class NoHints:
         """Do nothing."""
 
     def queue_changed(self, tenant_id: UUID, label_set_ids: Iterable[int]) -> None:
+        """Do nothing."""
+
+    def slots_freed(self, tenant_id: UUID) -> None:
         """Do nothing."""

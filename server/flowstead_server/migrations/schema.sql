@@ -70,6 +70,20 @@ begin
 end
 $_$;
 
+CREATE FUNCTION public.flow_group_slots(flow_group uuid, moment timestamp with time zone, OUT held integer, OUT reserved integer) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    select
+        count(*) filter (where holds_slot(r.state, r.queue_time, moment)),
+        count(*) filter (where keeps_slot(r.state, r.queue_time, moment))
+    into held, reserved
+    from flow f
+    join flow_run r on r.flow_id = f.id
+    where f.flow_group_id = flow_group and r.state in ('Submitted', 'Queued', 'Running', 'Cancelling');
+end
+$$;
+
 CREATE FUNCTION public.flow_run_accepts(run_id uuid, token uuid, must_run boolean, after_lock bigint) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -90,6 +104,10 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.holds_slot(state text, queue_time timestamp with time zone, moment timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((state = ANY (ARRAY['Running'::text, 'Cancelling'::text])) OR ((state = 'Submitted'::text) AND ((queue_time IS NULL) OR (queue_time > moment))));
+
 CREATE FUNCTION public.is_finished_state(name text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (name = ANY (ARRAY['Finished'::text, 'Looped'::text, 'Success'::text, 'Cached'::text, 'Mapped'::text, 'Skipped'::text, 'Failed'::text, 'TimedOut'::text, 'TriggerFailed'::text, 'ValidationFailed'::text, 'Cancelled'::text]));
@@ -105,6 +123,98 @@ CREATE FUNCTION public.is_scheduled_state(name text) RETURNS boolean
 CREATE FUNCTION public.is_state_name(name text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (name = ANY (ARRAY['Pending'::text, 'Scheduled'::text, 'Paused'::text, 'Resume'::text, 'Retrying'::text, 'Submitted'::text, 'Queued'::text, 'ClientFailed'::text, 'Running'::text, 'Cancelling'::text, 'Finished'::text, 'Looped'::text, 'Success'::text, 'Cached'::text, 'Mapped'::text, 'Skipped'::text, 'Failed'::text, 'TimedOut'::text, 'TriggerFailed'::text, 'ValidationFailed'::text, 'Cancelled'::text]));
+
+CREATE FUNCTION public.keeps_slot(state text, queue_time timestamp with time zone, moment timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((state = 'Queued'::text) AND (queue_time > (moment + '00:09:25'::interval)));
+
+CREATE FUNCTION public.label_slots(tenant uuid, label text, moment timestamp with time zone, OUT held integer, OUT reserved integer) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    with recursive lane (id) as (
+        (
+            select r.label_set_id
+            from flow_run r
+            where r.tenant_id = tenant and r.state in ('Submitted', 'Queued', 'Running', 'Cancelling')
+            order by r.label_set_id
+            limit 1
+        )
+        union all
+        select (
+            select r.label_set_id
+            from flow_run r
+            where r.tenant_id = tenant and r.state in ('Submitted', 'Queued', 'Running', 'Cancelling')
+                and r.label_set_id > lane.id
+            order by r.label_set_id
+            limit 1
+        )
+        from lane
+        where lane.id is not null
+    )
+    select
+        count(*) filter (where holds_slot(r.state, r.queue_time, moment)),
+        count(*) filter (where keeps_slot(r.state, r.queue_time, moment))
+    into held, reserved
+    from lane
+    join label_set s on s.id = lane.id and label = any (s.labels)
+    join flow_run r on r.tenant_id = tenant and r.label_set_id = s.id
+    where r.state in ('Submitted', 'Queued', 'Running', 'Cancelling');
+end
+$$;
+
+CREATE FUNCTION public.limits_of_flow_runs(run_ids uuid[]) RETURNS TABLE(run_id uuid, limit_id uuid, flow_group_id uuid, tenant_id uuid, name text, places integer)
+    LANGUAGE sql STABLE
+    AS $$
+    select r.id, l.id, null::uuid, r.tenant_id, l.name, l."limit"
+    from flow_run r
+    join label_set s on s.id = r.label_set_id
+    join flow_concurrency_limit l on l.tenant_id = r.tenant_id and l.name = any (s.labels)
+    where r.id = any (run_ids)
+    union all
+    select r.id, g.id, g.id, r.tenant_id, f.name, g.concurrency_limit
+    from flow_run r
+    join flow f on f.id = r.flow_id
+    join flow_group g on g.id = f.flow_group_id
+    where r.id = any (run_ids) and g.concurrency_limit is not null
+$$;
+
+CREATE FUNCTION public.lock_limits_of_flow_runs(run_ids uuid[]) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+    key bigint;
+    locked integer := 0;
+begin
+    for key in
+        select distinct hashtextextended('limit ' || l.limit_id::text, 0) from limits_of_flow_runs(run_ids) l order by 1
+    loop
+        perform pg_advisory_xact_lock(key);
+        locked := locked + 1;
+    end loop;
+    return locked;
+end
+$$;
+
+CREATE FUNCTION public.queue_lane(tenant uuid, wanted text[], flow_group uuid, urgency smallint) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+declare
+    found_id bigint;
+begin
+    loop
+        select id into found_id
+        from label_set s
+        where s.tenant_id = tenant and s.labels = wanted and s.priority = urgency
+            and s.flow_group_id is not distinct from flow_group;
+        exit when found_id is not null;
+        insert into label_set (tenant_id, labels, flow_group_id, priority)
+        values (tenant, wanted, flow_group, urgency)
+        on conflict do nothing;
+    end loop;
+    return found_id;
+end
+$$;
 
 CREATE FUNCTION public.time_ordered_uuid() RETURNS uuid
     LANGUAGE sql PARALLEL SAFE
@@ -148,6 +258,7 @@ CREATE TABLE public.flow_run (
     CONSTRAINT flow_run_labels_check CHECK ((jsonb_typeof(labels) = 'array'::text)),
     CONSTRAINT flow_run_name_check CHECK ((octet_length(name) <= 1000)),
     CONSTRAINT flow_run_parameters_check CHECK ((jsonb_typeof(parameters) = 'object'::text)),
+    CONSTRAINT flow_run_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100))),
     CONSTRAINT flow_run_run_config_check CHECK ((jsonb_typeof(run_config) = 'object'::text)),
     CONSTRAINT flow_run_state_check CHECK (public.is_state_name(state)),
     CONSTRAINT flow_run_times_resurrected_check CHECK ((times_resurrected >= 0))
@@ -176,6 +287,151 @@ CREATE FUNCTION public.set_updated() RETURNS trigger
 begin
     new.updated := now();
     return new;
+end
+$$;
+
+CREATE FUNCTION public.take_flow_run_slots(run_ids uuid[], after_lock bigint) RETURNS TABLE(run_id uuid, waits_for text)
+    LANGUAGE plpgsql
+    AS $$
+declare
+    moment timestamptz;
+    free jsonb;
+    unkept jsonb;
+    run record;
+    place text;
+begin
+    perform lock_limits_of_flow_runs(run_ids);
+    moment := clock_timestamp();
+    select
+        coalesce(jsonb_object_agg(l.limit_id, l.places - s.held), '{}'),
+        coalesce(jsonb_object_agg(l.limit_id, l.places - s.held - s.reserved), '{}')
+    into free, unkept
+    from (
+        select distinct on (i.limit_id) i.limit_id, i.flow_group_id, i.tenant_id, i.name, i.places
+        from limits_of_flow_runs(run_ids) i
+    ) l
+    cross join lateral (
+        select n.held, n.reserved from label_slots(l.tenant_id, l.name, moment) n where l.flow_group_id is null
+        union all
+        select n.held, n.reserved from flow_group_slots(l.flow_group_id, moment) n where l.flow_group_id is not null
+    ) s;
+    for run in
+        select
+            r.id, holds_slot(r.state, r.queue_time, moment) as holds,
+            r.state = 'Queued' and r.queue_time > moment as waits,
+            keeps_slot(r.state, r.queue_time, moment) as keeps, l.ids, l.names
+        from unnest(run_ids) with ordinality i (id, n)
+        join flow_run r on r.id = i.id
+        cross join lateral (
+            select
+                array_agg(u.limit_id::text) as ids,
+                jsonb_object_agg(
+                    u.limit_id,
+                    case when u.flow_group_id is null then 'label ' else 'flow ' end
+                    || quote_literal(u.name) || ' (' || u.places || ')'
+                ) as names
+            from limits_of_flow_runs(array[r.id]) u
+        ) l
+        order by i.n
+    loop
+        run_id := run.id;
+        waits_for := null;
+        if not run.holds then
+            select run.names ->> u.id
+            into waits_for
+            from unnest(run.ids) u (id)
+            where (case when run.waits then free else unkept end ->> u.id)::integer <= 0
+            order by 1
+            limit 1;
+            if waits_for is null then
+                foreach place in array coalesce(run.ids, '{}'::text[]) loop
+                    if free ? place then
+                        free := jsonb_set(free, array[place], to_jsonb((free ->> place)::integer - 1));
+                        if not run.keeps then
+                            unkept := jsonb_set(unkept, array[place], to_jsonb((unkept ->> place)::integer - 1));
+                        end if;
+                    end if;
+                end loop;
+            end if;
+        end if;
+        return next;
+    end loop;
+end
+$$;
+
+CREATE FUNCTION public.take_task_run_slots(task_run_ids uuid[], after_lock bigint) RETURNS TABLE(task_run_id uuid, waits_for text)
+    LANGUAGE plpgsql
+    AS $$
+declare
+    key bigint;
+    free jsonb;
+    run record;
+    place text;
+begin
+    for key in
+        select distinct hashtextextended('limit ' || l.id::text, 0)
+        from task_run t
+        join task k on k.id = t.task_id
+        join task_tag_limit l on l.tenant_id = t.tenant_id and k.tags ? l.tag
+        where t.id = any (task_run_ids)
+        order by 1
+    loop
+        perform pg_advisory_xact_lock(key);
+    end loop;
+    select
+        coalesce(
+            jsonb_object_agg(
+                l.tag,
+                l."limit" - (
+                    select count(*)
+                    from task_run_tag g
+                    join task_run h on h.id = g.task_run_id and h.state = 'Running'
+                    join flow_run r on r.id = h.flow_run_id and r.state in ('Running', 'Cancelling')
+                    where g.tenant_id = l.tenant_id and g.tag = l.tag
+                )
+            ),
+            '{}'
+        )
+    into free
+    from task_tag_limit l
+    where l.id in (
+        select u.id
+        from task_run t
+        join task k on k.id = t.task_id
+        join task_tag_limit u on u.tenant_id = t.tenant_id and k.tags ? u.tag
+        where t.id = any (task_run_ids)
+    );
+    for run in
+        select t.id, t.state = 'Running' as holds, l.tags, l.limits
+        from unnest(task_run_ids) with ordinality i (id, n)
+        join task_run t on t.id = i.id
+        join task k on k.id = t.task_id
+        cross join lateral (
+            select array_agg(u.tag) as tags, jsonb_object_agg(u.tag, u."limit") as limits
+            from task_tag_limit u
+            where u.tenant_id = t.tenant_id and k.tags ? u.tag
+        ) l
+        order by i.n
+    loop
+        task_run_id := run.id;
+        waits_for := null;
+        if not run.holds then
+            select 'tag ' || quote_literal(u.tag) || ' (' || (run.limits ->> u.tag) || ')'
+            into waits_for
+            from unnest(run.tags) u (tag)
+            where (free ->> u.tag)::integer <= 0
+            order by 1
+            limit 1;
+            if waits_for is null then
+                foreach place in array coalesce(run.tags, '{}'::text[]) loop
+                    if free ? place then
+                        free := jsonb_set(free, array[place], to_jsonb((free ->> place)::integer - 1));
+                    end if;
+                end loop;
+            end if;
+        end if;
+        return next;
+    end loop;
 end
 $$;
 
@@ -321,6 +577,8 @@ CREATE TABLE public.flow_group (
     settings jsonb DEFAULT '{}'::jsonb NOT NULL,
     default_parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
     run_config jsonb,
+    concurrency_limit integer,
+    CONSTRAINT flow_group_concurrency_limit_check CHECK ((concurrency_limit >= 0)),
     CONSTRAINT flow_group_default_parameters_check CHECK ((jsonb_typeof(default_parameters) = 'object'::text)),
     CONSTRAINT flow_group_labels_check CHECK ((jsonb_typeof(labels) = 'array'::text)),
     CONSTRAINT flow_group_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 1000))),
@@ -385,6 +643,8 @@ CREATE TABLE public.label_set (
     id bigint NOT NULL,
     tenant_id uuid NOT NULL,
     labels text[] NOT NULL,
+    flow_group_id uuid,
+    priority smallint DEFAULT 0 NOT NULL,
     CONSTRAINT label_set_labels_check CHECK ((array_position(labels, NULL::text) IS NULL))
 );
 
@@ -570,6 +830,13 @@ CREATE TABLE public.task_run_state (
     CONSTRAINT task_run_state_version_check CHECK ((version >= 1))
 );
 
+CREATE TABLE public.task_run_tag (
+    task_run_id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    tag text NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.05');
+
 CREATE TABLE public.task_tag_limit (
     id uuid DEFAULT public.time_ordered_uuid() NOT NULL,
     created timestamp with time zone DEFAULT now() NOT NULL,
@@ -665,9 +932,6 @@ ALTER TABLE ONLY public.key_value
 ALTER TABLE ONLY public.label_set
     ADD CONSTRAINT label_set_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY public.label_set
-    ADD CONSTRAINT label_set_tenant_id_labels_key UNIQUE (tenant_id, labels);
-
 ALTER TABLE ONLY public.log_batch
     ADD CONSTRAINT log_batch_pkey PRIMARY KEY (batch_id, tenant_id);
 
@@ -719,6 +983,9 @@ ALTER TABLE ONLY public.task_run
 ALTER TABLE ONLY public.task_run_state
     ADD CONSTRAINT task_run_state_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.task_run_tag
+    ADD CONSTRAINT task_run_tag_pkey PRIMARY KEY (task_run_id, tag);
+
 ALTER TABLE ONLY public.task_tag_limit
     ADD CONSTRAINT task_tag_limit_pkey PRIMARY KEY (id);
 
@@ -757,9 +1024,15 @@ CREATE INDEX flow_run_flow_idx ON public.flow_run USING btree (flow_id, schedule
 
 CREATE UNIQUE INDEX flow_run_idempotency_key_idx ON public.flow_run USING btree (flow_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
+CREATE INDEX flow_run_live_flow_idx ON public.flow_run USING btree (flow_id) WHERE (state = ANY (ARRAY['Submitted'::text, 'Queued'::text, 'Running'::text, 'Cancelling'::text]));
+
+CREATE INDEX flow_run_live_lane_idx ON public.flow_run USING btree (tenant_id, label_set_id) WHERE (state = ANY (ARRAY['Submitted'::text, 'Queued'::text, 'Running'::text, 'Cancelling'::text]));
+
 CREATE INDEX flow_run_parent_idx ON public.flow_run USING btree (parent_flow_run_id) WHERE (parent_flow_run_id IS NOT NULL);
 
 CREATE INDEX flow_run_queue_idx ON public.flow_run USING btree (label_set_id, queue_time, id) WHERE (queue_time IS NOT NULL);
+
+CREATE INDEX flow_run_restart_idx ON public.flow_run USING btree (label_set_id, queue_time, id) WHERE ((queue_time IS NOT NULL) AND (state = 'Running'::text));
 
 CREATE INDEX flow_run_state_events_idx ON public.flow_run_state USING btree (flow_run_id, seq);
 
@@ -780,6 +1053,10 @@ CREATE INDEX flow_tenant_name_idx ON public.flow USING btree (tenant_id, name);
 CREATE INDEX flow_version_group_idx ON public.flow USING btree (tenant_id, version_group_id, version DESC);
 
 CREATE INDEX label_set_first_label_idx ON public.label_set USING btree (tenant_id, (labels[1]));
+
+CREATE INDEX label_set_flow_group_idx ON public.label_set USING btree (flow_group_id) WHERE (flow_group_id IS NOT NULL);
+
+CREATE UNIQUE INDEX label_set_lane_idx ON public.label_set USING btree (tenant_id, labels, priority, flow_group_id) NULLS NOT DISTINCT;
 
 CREATE INDEX log_events_idx ON ONLY public.log USING btree (flow_run_id, seq);
 
@@ -802,6 +1079,8 @@ CREATE INDEX task_run_due_flow_run_idx ON public.task_run_due USING btree (flow_
 CREATE INDEX task_run_state_events_idx ON public.task_run_state USING btree (flow_run_id, seq);
 
 CREATE INDEX task_run_state_task_run_idx ON public.task_run_state USING btree (task_run_id);
+
+CREATE INDEX task_run_tag_tag_idx ON public.task_run_tag USING btree (tenant_id, tag);
 
 CREATE INDEX task_run_task_marked_idx ON public.task_run USING btree (task_id, marked_state, marked_time);
 
@@ -927,6 +1206,9 @@ ALTER TABLE ONLY public.key_value
     ADD CONSTRAINT key_value_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.label_set
+    ADD CONSTRAINT label_set_flow_group_id_fkey FOREIGN KEY (flow_group_id) REFERENCES public.flow_group(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.label_set
     ADD CONSTRAINT label_set_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenant(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.message
@@ -955,6 +1237,9 @@ ALTER TABLE ONLY public.task_run
 
 ALTER TABLE ONLY public.task_run_state
     ADD CONSTRAINT task_run_state_task_run_id_fkey FOREIGN KEY (task_run_id) REFERENCES public.task_run(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.task_run_tag
+    ADD CONSTRAINT task_run_tag_task_run_id_fkey FOREIGN KEY (task_run_id) REFERENCES public.task_run(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.task_run
     ADD CONSTRAINT task_run_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id) ON DELETE CASCADE;

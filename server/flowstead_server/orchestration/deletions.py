@@ -30,6 +30,7 @@ async def delete_flow_run(database: Database, caller: Caller, flow_run_id: UUID)
         await check_claim(database, caller, flow_run_id)
         return False
     database.hints.runs_changed([flow_run_id])
+    database.hints.slots_freed(caller.tenant_id)
     return True
 
 
@@ -69,10 +70,14 @@ async def _delete(database: Database, owner: store.Owner, flows: FlowsOf, owner_
     if not await store.exists(database, owner, flows.tenant_id, owner_id):
         return False
     await _delete_runs(database, flows)
-    return await store.delete(database, owner, flows.tenant_id, owner_id)
+    deleted = await store.delete(database, owner, flows.tenant_id, owner_id)
+    if owner == "flow_group":
+        database.part(LabelSets).forget()
+    return deleted
 
 
 async def _delete_runs(database: Database, flows: FlowsOf) -> None:
     await store.archive(database, flows)
     while deleted := await store.delete_some_runs(database, flows, _RUNS_AT_ONCE):
         database.hints.runs_changed(deleted)
+        database.hints.slots_freed(flows.tenant_id)

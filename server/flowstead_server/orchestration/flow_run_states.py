@@ -1,4 +1,7 @@
-"""Deciding and writing states of flow runs, in batches."""
+"""Deciding and writing states of flow runs, in batches.
+
+A run that would become Submitted or Running and finds no free slot of a concurrency limit becomes Queued instead.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 _MAX_LOST_ROUNDS: Final = 50
 # States of a flow run in which a task run may be Running.
 _HAS_RUN: Final = RUNNING_NAMES | FINISHED_NAMES
+_MAY_HOLD_SLOTS: Final = RUNNING_NAMES | {"Submitted"}
 
 
 class RunMovedError(FlowsteadError):
@@ -58,26 +62,60 @@ class FlowRunWrite:
     only_if: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A change that was stored: the run's version. `queued`: the run is Queued instead, for this reason."""
+
+    version: int
+    queued: str | None = None
+
+
+class _News:
+    """What followers are to hear after the commits of a batch."""
+
+    def __init__(self) -> None:
+        self._changed: set[UUID] = set()
+        self._queues: dict[UUID, set[int]] = {}
+        self._freed: set[UUID] = set()
+
+    def note(self, before: store.FlowRunNow, change: store.FlowRunChange, row: store.Written) -> None:
+        """Take note of a change that was written."""
+        self._changed.add(row.id)
+        # Whoever looks at the queue also hears which of its runs are to be stopped.
+        if row.waits or change.state == "Cancelling":
+            self._queues.setdefault(row.tenant_id, set()).add(row.label_set_id)
+        if before.is_limited and before.state in _MAY_HOLD_SLOTS and change.state not in _MAY_HOLD_SLOTS:
+            self._freed.add(row.tenant_id)
+
+    def tell(self, database: Database) -> None:
+        """Say it."""
+        if self._changed:
+            database.hints.runs_changed(self._changed)
+        for tenant_id, label_set_ids in self._queues.items():
+            database.hints.queue_changed(tenant_id, label_set_ids)
+        for tenant_id in self._freed:
+            database.hints.slots_freed(tenant_id)
+
+
 class FlowRunWriter:
     """Writes states of flow runs of one database. Get it with `database.part(FlowRunWriter)`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batcher: Batcher[FlowRunWrite, int] = Batcher(self._run, weigh=lambda item: len(item.state.payload))
+        self._batcher: Batcher[FlowRunWrite, Stored] = Batcher(self._run, weigh=lambda item: len(item.state.payload))
 
-    async def write(self, write: FlowRunWrite) -> int:
-        """Return the run's version after the change. Raises what `decide` says."""
+    async def write(self, write: FlowRunWrite) -> Stored:
+        """Return what was stored. Raises what `decide` says."""
         return await self._batcher.submit(write)
 
-    async def write_all(self, writes: Sequence[FlowRunWrite]) -> list[int | FlowsteadError]:
-        """Return each run's version after its change, or its error."""
+    async def write_all(self, writes: Sequence[FlowRunWrite]) -> list[Stored | FlowsteadError]:
+        """Return what was stored for each run, or its error."""
         return await self._batcher.submit_all(writes)
 
-    async def _run(self, writes: list[FlowRunWrite]) -> list[int | FlowsteadError]:
-        answers: dict[int, int | FlowsteadError] = {}
+    async def _run(self, writes: list[FlowRunWrite]) -> list[Stored | FlowsteadError]:
+        answers: dict[int, Stored | FlowsteadError] = {}
         refusals: list[Refusal] = []
-        changed: set[UUID] = set()
-        queues: dict[UUID, set[int]] = {}
+        news = _News()
         lost_rounds = 0
         while lost_rounds < _MAX_LOST_ROUNDS and (round_ := _first_per_run(writes, answers)):
             answered = len(answers)
@@ -87,7 +125,7 @@ class FlowRunWriter:
             for index, item in round_.items():
                 run = runs.get((item.caller.tenant_id, item.flow_run_id))
                 if run is not None and is_repetition(item.caller, run.claim_token, run.same_state, item.state):
-                    answers[index] = run.version
+                    answers[index] = Stored(run.version)
                     continue
                 try:
                     changes[index] = decide(item, run)
@@ -100,16 +138,10 @@ class FlowRunWriter:
                 row = written.get(change.id)
                 if row is None:
                     continue
-                answers[index] = row.version
-                changed.add(row.id)
-                # Whoever looks at the queue also hears which of its runs are to be stopped.
-                if row.waits or change.state == "Cancelling":
-                    queues.setdefault(row.tenant_id, set()).add(row.label_set_id)
+                answers[index] = Stored(row.version, row.queued)
+                news.note(runs[row.tenant_id, row.id], change, row)
             lost_rounds = 0 if len(answers) > answered else lost_rounds + 1
-        if changed:
-            self._database.hints.runs_changed(changed)
-        for tenant_id, label_set_ids in queues.items():
-            self._database.hints.queue_changed(tenant_id, label_set_ids)
+        news.tell(self._database)
         await record_refusals(self._database, refusals)
         busy = ConflictError("The run is changed by too many callers at once; please try again.")
         return [answers.get(index, busy) for index in range(len(writes))]
@@ -133,7 +165,9 @@ class FlowRunWriter:
         return await self._database.transact(work)
 
 
-def _first_per_run(writes: Sequence[FlowRunWrite], answers: dict[int, int | FlowsteadError]) -> dict[int, FlowRunWrite]:
+def _first_per_run(
+    writes: Sequence[FlowRunWrite], answers: dict[int, Stored | FlowsteadError]
+) -> dict[int, FlowRunWrite]:
     # changes of one run go one after the other, in the order they came
     seen: set[UUID] = set()
     round_: dict[int, FlowRunWrite] = {}
@@ -169,6 +203,7 @@ def decide(item: FlowRunWrite, run: store.FlowRunNow | None) -> store.FlowRunCha
         fences=name in SCHEDULED_NAMES and not mine,
         reopens=name in SCHEDULED_NAMES and not mine and run.state in _HAS_RUN,
         agent_id=item.caller.agent_id if name == "Submitted" else None,
+        takes_slot=run.is_limited and name in {"Submitted", "Running"} and run.state not in RUNNING_NAMES,
     )
 
 

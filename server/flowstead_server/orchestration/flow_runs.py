@@ -16,6 +16,7 @@ from flowstead_server.domain.ids import new_id
 from flowstead_server.domain.labels import normalized, resolve_labels
 from flowstead_server.domain.names import generate_run_name
 from flowstead_server.domain.parameters import resolve_parameters
+from flowstead_server.domain.priorities import checked_priority
 from flowstead_server.domain.serialized_states import encode
 from flowstead_server.orchestration.batcher import Batcher
 from flowstead_server.orchestration.claims import check_claim
@@ -57,6 +58,8 @@ class CreateFlowRun:
     parent_flow_run_id: UUID | None = None
     schedule_lease: UUID | None = None
     """Of runs by schedule: made only while the scheduler's lease on the flow is this one."""
+    priority: int | None = None
+    """Whether it goes before or after others: a point counts as much as ten minutes of waiting; -100 to 100."""
 
 
 async def create_flow_run(database: Database, caller: Caller, request: CreateFlowRun) -> UUID:
@@ -155,6 +158,7 @@ class FlowRunCreator:
         )
         parameters = resolve_parameters(flow.parameters, flow.group_parameters, request.parameters)
         start = request.scheduled_start_time
+        priority = checked_priority(request.priority)
         return store.NewFlowRun(
             id=new_id(),
             tenant_id=item.key.tenant_id,
@@ -166,9 +170,12 @@ class FlowRunCreator:
             run_config=None if run_config is None else encode(run_config),
             start=start if start is None or start.tzinfo else start.replace(tzinfo=UTC),
             idempotency_key=request.idempotency_key,
-            label_set_id=await self._database.part(LabelSets).id_of(item.key.tenant_id, labels),
+            label_set_id=await self._database.part(LabelSets).id_of(
+                item.key.tenant_id, labels, flow.limited_group, priority
+            ),
             parent_flow_run_id=request.parent_flow_run_id,
             schedule_lease=request.schedule_lease,
+            priority=priority,
         )
 
 
@@ -177,6 +184,7 @@ def _flow_key(caller: Caller, request: CreateFlowRun) -> store.FlowKey:
         value = getattr(request, member)
         if value is not None and not isinstance(value, dict):
             raise BadInputError(f"The {member} of a flow run must be a JSON object, but it is {str(value)[:80]!r}.")
+    checked_priority(request.priority)
     _check_length(request.flow_run_name, "name of a flow run", _MAX_NAME_BYTES)
     _check_length(request.idempotency_key, "idempotency key", _MAX_KEY_BYTES)
     if request.flow_id is not None:
@@ -249,12 +257,28 @@ async def set_flow_run_labels(database: Database, caller: Caller, flow_run_id: U
 
     Raises BadInputError (unusable label), StaleWriteError (ended claim).
     """
-    distinct = normalized(labels)
-    label_set_id = await database.part(LabelSets).id_of(caller.tenant_id, distinct)
-    waits = await store.set_labels(database, caller.tenant_id, flow_run_id, distinct, label_set_id, caller.claim_token)
-    if waits is None:
+    lane = await store.set_labels(database, caller.tenant_id, flow_run_id, normalized(labels), caller.claim_token)
+    if lane is None:
         await check_claim(database, caller, flow_run_id)
         return False
-    if waits:
-        database.hints.queue_changed(caller.tenant_id, {label_set_id})
+    if lane.waits:
+        database.hints.queue_changed(caller.tenant_id, {lane.label_set_id})
+    # a run that is live may have left a limit
+    database.hints.slots_freed(caller.tenant_id)
+    return True
+
+
+async def set_flow_run_priority(database: Database, caller: Caller, flow_run_id: UUID, priority: int) -> bool:
+    """Replace the priority of a run; false if there is none. It counts whenever the run waits for an agent.
+
+    Raises BadInputError (a priority that there is not, a run that has ended).
+    """
+    lane = await store.set_priority(database, caller.tenant_id, flow_run_id, checked_priority(priority))
+    if lane is None:
+        state = await store.state_of(database, caller.tenant_id, flow_run_id)
+        if state is not None:
+            raise BadInputError(f"The flow run {flow_run_id} is {state}; only one that has not ended has a priority.")
+        return False
+    if lane.waits:
+        database.hints.queue_changed(caller.tenant_id, {lane.label_set_id})
     return True

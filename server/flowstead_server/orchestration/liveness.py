@@ -103,6 +103,8 @@ async def _judge(database: Database, ids: Sequence[UUID], rules: LivenessRules, 
         database.hints.runs_changed([run.id for run, _ in applied])
         for run, _ in applied:
             database.hints.queue_changed(run.tenant_id, {run.label_set_id})
+        for tenant_id in {run.tenant_id for run, _ in applied}:
+            database.hints.slots_freed(tenant_id)
         verdicts += [verdict for _, verdict in applied]
     return verdicts
 

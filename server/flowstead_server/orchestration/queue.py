@@ -123,7 +123,9 @@ async def claim_flow_runs(database: Database, caller: Caller, request: ClaimFlow
     lease = _lease(request.lease_seconds)
     labels = normalized(request.labels or ())
     claimed: list[ClaimedFlowRun] = []
-    for attempt in range(_ATTEMPTS):
+    attempts = _ATTEMPTS
+    while True:
+        attempts -= 1
         missing = limit - len(claimed)
         claims = await store.claim(
             database, caller.tenant_id, request.agent_id, labels, _utc(request.before), missing, lease
@@ -135,12 +137,12 @@ async def claim_flow_runs(database: Database, caller: Caller, request: ClaimFlow
             # Before the agent hears of its claim: the new process must find nothing that seems to run.
             await reopen_task_runs(database, restarted)
         claimed += claims.flow_runs
-        # with less than what was there and wanted, other claims were at work at the same moment
-        if len(claims.flow_runs) >= min(missing, claims.seen) or attempt == _ATTEMPTS - 1:
+        # With less than what was there and wanted, other claims were at work at the same moment, or runs that were seen
+        # share a limit: the next look leaves them out.
+        if len(claims.flow_runs) >= min(missing, claims.seen) or (attempts <= 0 and not claims.flow_runs):
             if claimed:
                 database.hints.runs_changed([run.id for run in claimed])
             return Claims(claimed, claims.next_start_time, claims.seen, claims.now)
-    raise AssertionError("unreachable")
 
 
 async def extend_flow_run_claims(database: Database, caller: Caller, request: ExtendFlowRunClaims) -> ExtendedClaims:

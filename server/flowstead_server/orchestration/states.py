@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flowstead_server.db import Database
     from flowstead_server.domain.caller import Caller
     from flowstead_server.domain.serialized_states import ParsedState
+    from flowstead_server.orchestration.flow_run_states import Stored
     from flowstead_server.store.flows import WaitingRun
 
 
@@ -47,7 +48,7 @@ class SetTaskRunState:
 
 @dataclass(frozen=True, slots=True)
 class StateResult:
-    """The answer for one member that was stored."""
+    """The answer for one member that was stored; `QUEUED`: as Queued, because no slot was free, for this reason."""
 
     id: UUID
     status: Literal["SUCCESS", "QUEUED"] = "SUCCESS"
@@ -112,5 +113,7 @@ async def _parsed_and_submitted(
     return [next(written) if answer is None else answer for answer in answers]
 
 
-def _result(run_id: UUID, answer: int | FlowsteadError) -> StateResult | FlowsteadError:
-    return answer if isinstance(answer, FlowsteadError) else StateResult(run_id)
+def _result(run_id: UUID, answer: Stored | FlowsteadError) -> StateResult | FlowsteadError:
+    if isinstance(answer, FlowsteadError):
+        return answer
+    return StateResult(run_id) if answer.queued is None else StateResult(run_id, "QUEUED", answer.queued)

@@ -1,4 +1,7 @@
-"""Deciding and writing states of task runs, in batches."""
+"""Deciding and writing states of task runs, in batches.
+
+A task run that would become Running and finds no free slot for one of its tags becomes Queued instead.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from flowstead_server.domain.serialized_states import with_cached_inputs
 from flowstead_server.domain.states import ENDING_NAMES, RUNNING_NAMES, Rule, Subject, transition
 from flowstead_server.orchestration.batcher import Batcher
 from flowstead_server.orchestration.claims import is_repetition
+from flowstead_server.orchestration.flow_run_states import Stored
 from flowstead_server.orchestration.refusals import Refusal, record_refusals
 from flowstead_server.store import states as store
 
@@ -43,14 +47,14 @@ class TaskRunWriter:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batcher: Batcher[TaskRunWrite, int] = Batcher(self._run, weigh=lambda item: len(item.state.payload))
+        self._batcher: Batcher[TaskRunWrite, Stored] = Batcher(self._run, weigh=lambda item: len(item.state.payload))
 
-    async def write_all(self, writes: Sequence[TaskRunWrite]) -> list[int | FlowsteadError]:
-        """Return each task run's version after its change, or its error."""
+    async def write_all(self, writes: Sequence[TaskRunWrite]) -> list[Stored | FlowsteadError]:
+        """Return what was stored for each task run, or its error."""
         return await self._batcher.submit_all(writes)
 
-    async def _run(self, writes: list[TaskRunWrite]) -> list[int | FlowsteadError]:
-        answers: dict[int, int | FlowsteadError] = {}
+    async def _run(self, writes: list[TaskRunWrite]) -> list[Stored | FlowsteadError]:
+        answers: dict[int, Stored | FlowsteadError] = {}
         refusals: list[Refusal] = []
         changed: set[UUID] = set()
         lost_rounds = 0
@@ -64,7 +68,7 @@ class TaskRunWriter:
                 if run is not None:
                     state = _to_store(item.state, run)
                     if is_repetition(item.caller, run.claim_token, run.same_state, state):
-                        answers[index] = run.version
+                        answers[index] = Stored(run.version)
                         continue
                 try:
                     changes[index] = decide(item, run)
@@ -74,9 +78,9 @@ class TaskRunWriter:
                         refusals.append(Refusal(item.caller.tenant_id, run.flow_run_id, run.id, error.message))
             written = await store.write_task_runs(self._database, list(changes.values())) if changes else {}
             for index, change in changes.items():
-                version = written.get(change.id)
-                if version is not None:
-                    answers[index] = version
+                row = written.get(change.id)
+                if row is not None:
+                    answers[index] = Stored(row.version, row.queued)
                     changed.add(change.flow_run_id)
             lost_rounds = 0 if len(answers) > answered else lost_rounds + 1
         if changed:
@@ -86,7 +90,9 @@ class TaskRunWriter:
         return [answers.get(index, busy) for index in range(len(writes))]
 
 
-def _first_per_run(writes: Sequence[TaskRunWrite], answers: dict[int, int | FlowsteadError]) -> dict[int, TaskRunWrite]:
+def _first_per_run(
+    writes: Sequence[TaskRunWrite], answers: dict[int, Stored | FlowsteadError]
+) -> dict[int, TaskRunWrite]:
     seen: set[UUID] = set()
     round_: dict[int, TaskRunWrite] = {}
     for index, item in enumerate(writes):
@@ -145,4 +151,5 @@ def decide(item: TaskRunWrite, run: store.TaskRunNow | None) -> store.TaskRunCha
         is_ending=name in ENDING_NAMES,
         is_live=is_live,
         claim_token=token,
+        takes_slot=run.is_limited and run.state != "Running",
     )

@@ -72,6 +72,7 @@ class Hub:
         self._topics = Topics()
         self._runs: set[UUID] | None = set()
         self._queues: dict[UUID, set[int]] | None = {}
+        self._freed: set[UUID] = set()
         self._dirty = asyncio.Event()
         self._connected = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -129,17 +130,31 @@ class Hub:
                 self._queues = None
         self._dirty.set()
 
+    def slots_freed(self, tenant_id: UUID) -> None:
+        """Say, after a commit, that whatever waits in the queue of a tenant may find a slot. Never blocks."""
+        self._topics.wake_queues(QueueHint(tenant_id, None))
+        self._freed.add(tenant_id)
+        self._dirty.set()
+
     def _take_messages(self) -> tuple[list[str], list[str]]:
         """Return channels and payloads of everything that is to be said, and forget it."""
         runs, self._runs = self._runs, set()
         queues, self._queues = self._queues, {}
+        freed, self._freed = self._freed, set()
         self._dirty.clear()
         channels: list[str] = []
         payloads: list[str] = []
         hints = (
             [ANY_QUEUE]
             if queues is None
-            else [QueueHint(tenant, frozenset(sets)) for tenant, sets in queues.items() if sets]
+            else [
+                *(
+                    QueueHint(tenant, frozenset(sets))
+                    for tenant, sets in queues.items()
+                    if sets and tenant not in freed
+                ),
+                *(QueueHint(tenant, None) for tenant in freed),
+            ]
         )
         for payload in encode_runs(runs):
             channels.append(RUNS_CHANNEL)

@@ -50,3 +50,8 @@ async def set_schedule(executor: Executor, tenant_id: UUID, flow_group_id: UUID,
 async def delete_auto_scheduled_runs(executor: Executor, tenant_id: UUID, flow_group_id: UUID) -> int:
     """Delete the runs that a schedule made for flows of the group and that still wait; returns how many."""
     return await executor.execute(_SQL["delete_auto_scheduled_runs"], tenant_id, flow_group_id)
+
+
+async def set_concurrency_limit(executor: Executor, tenant_id: UUID, flow_group_id: UUID, limit: int | None) -> bool:
+    """Replace the concurrency limit (null: none) and sort the waiting runs; false if there is no such group."""
+    return bool(await executor.fetch_value(_SQL["set_concurrency_limit"], tenant_id, flow_group_id, limit))

@@ -34,3 +34,20 @@ update flow_group set schedule = $3::jsonb where tenant_id = $1 and id = $2;
 delete from flow_run r
 using flow f
 where f.tenant_id = $1 and f.flow_group_id = $2 and r.flow_id = f.id and r.state = 'Scheduled' and r.auto_scheduled;
+
+-- Runs of a group that get a limit of their own go to lanes of their own; those that come up meanwhile, a claim sends.
+-- name: set_concurrency_limit
+with changed as (
+    update flow_group set concurrency_limit = $3 where tenant_id = $1 and id = $2 returning id
+),
+moved as (
+    update flow_run r
+    set label_set_id = (
+        select queue_lane(r.tenant_id, s.labels, f.flow_group_id, r.priority) from label_set s where s.id = r.label_set_id
+    )
+    from flow f
+    join changed on changed.id = f.flow_group_id
+    where r.flow_id = f.id and r.queue_time is not null and $3::integer is not null
+        and (select s.flow_group_id from label_set s where s.id = r.label_set_id) is null
+)
+select true from changed;

@@ -41,6 +41,8 @@ class FlowFacts:
     group_labels: Sequence[str] | None
     group_run_config: Mapping[str, Any] | None
     group_parameters: Mapping[str, Any]
+    limited_group: UUID | None = None
+    """The flow's group if that has a concurrency limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,15 @@ class NewFlowRun:
     label_set_id: int
     parent_flow_run_id: UUID | None = None
     schedule_lease: UUID | None = None
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where a run is in the queue. `waits`: an agent is needed for it, now or later."""
+
+    label_set_id: int
+    waits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,7 @@ async def read_flows(executor: Executor, keys: Sequence[FlowKey]) -> dict[FlowKe
             _decoded(row["group_labels"]),
             _decoded(row["group_run_config"]),
             _decoded(row["group_parameters"]) or {},
+            row["limited_group"],
         )
         for row in rows
     }
@@ -124,6 +136,7 @@ async def create(executor: Executor, runs: Iterable[NewFlowRun]) -> set[UUID]:
             "label_set_id": run.label_set_id,
             "parent_flow_run_id": run.parent_flow_run_id,
             "schedule_lease": run.schedule_lease,
+            "priority": run.priority,
         }
         for run in runs
     ]
@@ -171,15 +184,21 @@ async def claim_of(executor: Executor, tenant_id: UUID, flow_run_id: UUID) -> tu
 
 
 async def set_labels(
-    executor: Executor,
-    tenant_id: UUID,
-    flow_run_id: UUID,
-    labels: Sequence[str],
-    label_set_id: int,
-    claim_token: UUID | None,
-) -> bool | None:
-    """Replace a run's labels; returns whether it waits for an agent. Null if there is none, or not of this claim."""
-    waits: bool | None = await executor.fetch_value(
-        _SQL["set_labels"], tenant_id, flow_run_id, json_text(list(labels)), label_set_id, claim_token
-    )
-    return waits
+    executor: Executor, tenant_id: UUID, flow_run_id: UUID, labels: Sequence[str], claim_token: UUID | None
+) -> Lane | None:
+    """Replace a run's labels; returns its lane now. Null if there is no such run, or it is not of this claim."""
+    texts = list(labels)
+    row = await executor.fetch_row(_SQL["set_labels"], tenant_id, flow_run_id, json_text(texts), texts, claim_token)
+    return None if row is None else Lane(row["label_set_id"], row["waits"])
+
+
+async def set_priority(executor: Executor, tenant_id: UUID, flow_run_id: UUID, priority: int) -> Lane | None:
+    """Replace the priority of a run that has not ended; returns its lane now. Null if there is no such run."""
+    row = await executor.fetch_row(_SQL["set_priority"], tenant_id, flow_run_id, priority)
+    return None if row is None else Lane(row["label_set_id"], row["waits"])
+
+
+async def state_of(executor: Executor, tenant_id: UUID, flow_run_id: UUID) -> str | None:
+    """Return the name of a run's state; null if there is no such run, or it has none."""
+    state: str | None = await executor.fetch_value(_SQL["state"], tenant_id, flow_run_id)
+    return state

@@ -1,7 +1,8 @@
 -- The flows that new runs are for: by id, else the newest unarchived of a group or a version group.
 -- name: read_flows
 select i.n, f.id, f.archived, f.parameters, f.run_config, f.environment,
-    g.labels as group_labels, g.run_config as group_run_config, g.default_parameters as group_parameters
+    g.labels as group_labels, g.run_config as group_run_config, g.default_parameters as group_parameters,
+    case when g.concurrency_limit is not null then g.id end as limited_group
 from jsonb_to_recordset($1::jsonb) as i (
     n integer, tenant_id uuid, flow_id uuid, flow_group_id uuid, version_group_id text
 )
@@ -34,7 +35,7 @@ with input as materialized (
     from jsonb_to_recordset($1::jsonb) as i (
         id uuid, tenant_id uuid, flow_id uuid, name text, parameters jsonb, context jsonb, labels jsonb,
         run_config jsonb, start timestamptz, idempotency_key text, label_set_id bigint, parent_flow_run_id uuid,
-        schedule_lease uuid
+        schedule_lease uuid, priority smallint
     )
 ),
 leases as materialized (
@@ -47,7 +48,7 @@ runs as (
     insert into flow_run (
         id, tenant_id, flow_id, name, parameters, context, labels, run_config, scheduled_start_time, idempotency_key,
         version, state, state_timestamp, state_message, state_start_time, serialized_state, label_set_id, queue_time,
-        parent_flow_run_id, auto_scheduled
+        parent_flow_run_id, auto_scheduled, priority
     )
     select
         i.id, i.tenant_id, i.flow_id, i.name, i.parameters, i.context, i.labels, i.run_config,
@@ -56,7 +57,8 @@ runs as (
         jsonb_build_object(
             'type', 'Scheduled', 'message', 'Flow run scheduled.', 'start_time', coalesce(i.start, now())
         ),
-        i.label_set_id, coalesce(i.start, now()), i.parent_flow_run_id, i.schedule_lease is not null
+        i.label_set_id, coalesce(i.start, now()), i.parent_flow_run_id, i.schedule_lease is not null,
+        i.priority
     from input i
     where i.schedule_lease is null or i.schedule_lease in (select l.lease from leases l)
     on conflict (flow_id, idempotency_key) where idempotency_key is not null do nothing
@@ -138,8 +140,26 @@ insert into flow_run_heartbeat (flow_run_id, heartbeat, beats)
 select id, now(), true from flow_run where tenant_id = $1 and id = $2 and ($3::uuid is null or claim_token = $3)
 on conflict (flow_run_id) do update set heartbeat = excluded.heartbeat, beats = true;
 
+-- The subselects look at the run as it is under its lock.
 -- name: set_labels
-update flow_run
-set labels = $3::jsonb, label_set_id = $4
-where tenant_id = $1 and id = $2 and ($5::uuid is null or claim_token = $5)
-returning queue_time is not null as waits;
+update flow_run r
+set labels = $3::jsonb,
+    label_set_id = queue_lane(
+        r.tenant_id, $4::text[], (select s.flow_group_id from label_set s where s.id = r.label_set_id), r.priority
+    )
+where r.tenant_id = $1 and r.id = $2 and ($5::uuid is null or r.claim_token = $5)
+returning r.label_set_id, r.queue_time is not null as waits;
+
+-- name: set_priority
+update flow_run r
+set priority = $3::smallint,
+    label_set_id = (
+        select queue_lane(r.tenant_id, s.labels, s.flow_group_id, $3::smallint)
+        from label_set s
+        where s.id = r.label_set_id
+    )
+where r.tenant_id = $1 and r.id = $2 and not is_finished_state(r.state)
+returning r.label_set_id, r.queue_time is not null as waits;
+
+-- name: state
+select state from flow_run where tenant_id = $1 and id = $2;

@@ -1,4 +1,7 @@
-"""Label sets: rows that are never changed or removed while their tenant exists, so their ids may be remembered."""
+"""Label sets, the lanes of the queue: rows that are never changed, and removed only with their flow group or tenant.
+
+So their ids may be remembered.
+"""
 
 from __future__ import annotations
 
@@ -22,25 +25,27 @@ class LabelSets:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._ids: dict[tuple[UUID, tuple[str, ...]], int] = {}
+        self._ids: dict[tuple[UUID, tuple[str, ...], UUID | None, int], int] = {}
 
-    async def id_of(self, tenant_id: UUID, labels: Sequence[str]) -> int:
-        """Return the id of a set of labels (sorted, distinct), made if there is none."""
-        key = (tenant_id, tuple(labels))
+    async def id_of(
+        self, tenant_id: UUID, labels: Sequence[str], flow_group_id: UUID | None = None, priority: int = 0
+    ) -> int:
+        """Return the id of the lane of runs with these labels (sorted, distinct) and priority, made if there is none.
+
+        `flow_group_id`: of a flow group that has a concurrency limit of its own, else null.
+        """
+        key = (tenant_id, tuple(labels), flow_group_id, priority)
         known = self._ids.get(key)
         if known is not None:
             return known
-        found = await self._database.fetch_value(_SQL["find"], tenant_id, list(labels))
-        if found is None:
-            await self._database.execute(_SQL["ensure"], tenant_id, list(labels))
-            found = await self._database.fetch_value(_SQL["find"], tenant_id, list(labels))
+        found = await self._database.fetch_value(_SQL["lane"], tenant_id, list(labels), flow_group_id, priority)
         if len(self._ids) >= _MAX_REMEMBERED:
             self._ids.clear()
         self._ids[key] = found
         return int(found)
 
     def forget(self) -> None:
-        """Forget all ids: a tenant may be gone."""
+        """Forget all ids: a tenant or a flow group may be gone."""
         self._ids.clear()
 
 

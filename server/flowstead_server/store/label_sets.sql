@@ -1,8 +1,5 @@
--- name: ensure
-insert into label_set (tenant_id, labels) values ($1, $2::text[]) on conflict (tenant_id, labels) do nothing;
-
--- name: find
-select id from label_set where tenant_id = $1 and labels = $2::text[];
+-- name: lane
+select queue_lane($1, $2::text[], $3::uuid, $4::smallint);
 
 -- The sets whose runs an agent with these labels may take.
 -- name: matching

@@ -2,6 +2,12 @@
 -- A run that was handed out (its queue time is no longer its start time) comes back only when that time has passed.
 -- A running flow run with a waiting task run is taken only if its process has given no sign of life for 40 seconds.
 --
+-- What is due goes before what is not; then a point of priority counts as much as ten minutes of waiting.
+--
+-- A lane whose limits have no room is passed over, except for its runs that hold slots already; of one that has room no
+-- more is looked at than fits. That is an estimate of the statement's own snapshot: under the locks of the limits
+-- `take_flow_run_slots` decides.
+--
 -- The limits inside are literals on purpose: with bind parameters PostgreSQL plans for a tenth of all waiting runs and
 -- sorts them. The surplus over what is wanted keeps agents that ask at the same moment from seeing only rows that others
 -- hold; `store.queue` puts smaller literals for smaller claims.
@@ -12,52 +18,131 @@
 with touched as (
     update agent set last_queried = now() where tenant_id = $1 and id = $2::uuid returning id
 ),
+limits as materialized (
+    select l.name, l."limit" - n.held - n.reserved as room
+    from flow_concurrency_limit l
+    cross join lateral label_slots(l.tenant_id, l.name, now()) n
+    where l.tenant_id = $1 and l.name = any($3::text[])
+),
 sets as materialized (
-    select id
-    from label_set
-    where tenant_id = $1
-        and ((labels = '{}' and $3::text[] = '{}') or (labels[1] = any($3::text[]) and labels <@ $3::text[]))
+    select
+        s.id, s.priority, s.flow_group_id,
+        least(
+            (select min(l.room) from limits l where l.name = any(s.labels)),
+            (
+                select g.concurrency_limit - n.held - n.reserved
+                from flow_group g
+                cross join lateral flow_group_slots(g.id, now()) n
+                where g.id = s.flow_group_id and g.concurrency_limit is not null
+            )
+        ) as room
+    from label_set s
+    where s.tenant_id = $1
+        and ((s.labels = '{}' and $3::text[] = '{}') or (s.labels[1] = any($3::text[]) and s.labels <@ $3::text[]))
 ),
 asked as materialized (
     select least(greatest(coalesce($4::timestamptz, now()), now()), now() + interval '60 seconds') as before
 ),
 candidates as materialized (
-    select due.id, due.queue_time
+    select due.id, due.queue_time, sets.id as label_set_id, due.is_limited, sets.flow_group_id as lane_group,
+        due.queue_time > now() as is_later, due.queue_time - sets.priority * interval '10 minutes' as position
     from asked, sets
     cross join lateral (
-        select r.id, r.queue_time
-        from flow_run r
-        where r.label_set_id = sets.id and r.queue_time <= asked.before
-            and (r.queue_time <= now() or r.state_start_time = r.queue_time)
-            and (
-                r.state <> 'Running'
-                or coalesce(
+        (
+            select r.id, r.queue_time, false as is_limited
+            from flow_run r
+            where sets.room is null and r.label_set_id = sets.id and r.queue_time <= asked.before
+                and (r.queue_time <= now() or r.state_start_time = r.queue_time)
+                and (
+                    r.state <> 'Running'
+                    or coalesce(
+                        (select h.heartbeat from flow_run_heartbeat h where h.flow_run_id = r.id)
+                        <= now() - interval '40 seconds',
+                        true
+                    )
+                )
+            order by r.queue_time, r.id
+            limit 116
+        )
+        union all
+        select w.id, w.queue_time, true
+        from (
+            select r.id, r.queue_time, row_number() over (order by r.queue_time, r.id) as n
+            from flow_run r
+            where sets.room > 0 and r.label_set_id = sets.id and r.queue_time <= asked.before
+                and (r.queue_time <= now() or r.state_start_time = r.queue_time) and r.state <> 'Running'
+            order by r.queue_time, r.id
+            limit 116
+        ) w
+        where w.n <= sets.room
+        union all
+        (
+            select r.id, r.queue_time, false
+            from flow_run r
+            where sets.room is not null and r.label_set_id = sets.id and r.state = 'Running' and r.queue_time <= now()
+                and coalesce(
                     (select h.heartbeat from flow_run_heartbeat h where h.flow_run_id = r.id)
                     <= now() - interval '40 seconds',
                     true
                 )
-            )
-        order by r.queue_time, r.id
-        limit 116
+            order by r.queue_time, r.id
+            limit 116
+        )
     ) due
-    order by due.queue_time, due.id
+    order by is_later, position, due.id
     limit 116
 ),
+-- Limits are locked before rows, as everywhere.
+locks as materialized (
+    select case
+            when exists (select from candidates c where c.is_limited)
+            then (select lock_limits_of_flow_runs(array_agg(c.id)) from candidates c where c.is_limited)
+            else 0
+        end as taken
+),
 picked as materialized (
-    select r.id, c.queue_time as due
-    from candidates c
+    select r.id, r.state, r.flow_id, c.queue_time as due, c.is_later, c.position, c.is_limited, c.lane_group
+    from locks, candidates c
     join flow_run r on r.id = c.id
-    where r.queue_time = c.queue_time
-    order by c.queue_time, c.id
+    where r.queue_time = c.queue_time and r.label_set_id = c.label_set_id and locks.taken >= 0
+    order by c.is_later, c.position, c.id
     limit least($5::integer, 100)
     for no key update of r skip locked
 ),
--- Others take the run's lock first and its row then, so this side may only try.
+-- Others take the run's lock first and its row then, so this side may only try. A run that was made while its flow's
+-- limit was set is not in the lane for such runs yet: it goes there instead, and is claimed the next time.
 owned as materialized (
-    select id, due from picked where pg_try_advisory_xact_lock(hashtextextended(id::text, 0))
+    select
+        p.id, p.due, p.is_later, p.position, f.flow_group_id,
+        p.is_limited and p.state <> 'Running' as is_limited,
+        g.concurrency_limit is not null and p.lane_group is null and p.state <> 'Running' as is_misplaced
+    from picked p
+    join flow f on f.id = p.flow_id
+    join flow_group g on g.id = f.flow_group_id
+    where pg_try_advisory_xact_lock(hashtextextended(p.id::text, 0))
+),
+admitted as materialized (
+    select t.run_id
+    from (
+        select array_agg(o.id order by o.is_later, o.position, o.id) as ids
+        from owned o
+        where o.is_limited and not o.is_misplaced
+    ) w
+    cross join lateral take_flow_run_slots(w.ids, cardinality(w.ids)) t
+    where w.ids is not null and t.waits_for is null
+),
+moved as (
+    update flow_run r
+    set label_set_id = queue_lane(
+        r.tenant_id, (select s.labels from label_set s where s.id = r.label_set_id), o.flow_group_id, r.priority
+    )
+    from owned o
+    where r.id = o.id and o.is_misplaced
 ),
 moment as materialized (
-    select count(*) as locks, clock_timestamp() as now from owned
+    -- later than every end that left room
+    select count(*) as locks, clock_timestamp() as now
+    from (select o.id from owned o union all select a.run_id from admitted a) held
 ),
 claimed as (
     update flow_run r
@@ -81,10 +166,11 @@ claimed as (
             )
         end
     from owned o, moment m, touched a
-    where r.id = o.id and m.locks > 0
+    where r.id = o.id and m.locks > 0 and not o.is_misplaced
+        and (not o.is_limited or o.id in (select d.run_id from admitted d))
     returning r.id, r.tenant_id, r.flow_id, r.name, r.version, r.state, r.state_timestamp, r.state_message,
         r.serialized_state, r.claim_token, r.queue_time, r.parameters, r.run_config, m.now,
-        r.queue_time - $6::interval as start_time, o.due
+        r.queue_time - $6::interval as start_time, o.is_later, o.position
 ),
 history as (
     insert into flow_run_state (tenant_id, flow_run_id, timestamp, state, message, serialized_state, version)
@@ -117,7 +203,7 @@ select
     c.parameters, c.run_config, f.id as flow_id, f.name as flow_name, f.storage, f.core_version
 from (select) always
 left join (claimed c join flow f on f.id = c.flow_id) on true
-order by c.due, c.id;
+order by c.is_later, c.position, c.id;
 
 -- The claims that still hold are extended; the rest is not answered. $2: JSON list of {id, claim_token}.
 -- What holds is decided before the update: that finds a run no more which became Running in this very moment, and its
@@ -132,11 +218,23 @@ held as materialized (
     join flow_run r on r.id = i.id and r.tenant_id = $1 and r.claim_token = i.claim_token
     where r.state in ('Submitted', 'Running', 'Cancelling')
 ),
+-- A lease that has ended left its slots to others: it goes on only if they are still free.
+submitted as materialized (
+    select array_agg(r.id) as ids
+    from held
+    join flow_run r on r.id = held.id and r.state = 'Submitted'
+),
+slotless as materialized (
+    select t.run_id
+    from submitted s
+    cross join lateral take_flow_run_slots(s.ids, cardinality(s.ids)) t
+    where exists (select from limits_of_flow_runs(s.ids)) and t.waits_for is not null
+),
 extended as (
     update flow_run r
     set queue_time = greatest(r.queue_time, now() + $3::interval)
     from input i
-    where r.id = i.id and r.tenant_id = $1 and r.claim_token = i.claim_token
+    where r.id not in (select s.run_id from slotless s) and r.id = i.id and r.tenant_id = $1 and r.claim_token = i.claim_token
         and r.state = 'Submitted' and r.queue_time is not null
     returning r.id
 ),
@@ -151,7 +249,9 @@ quiet as materialized (
 followed as (
     update flow_run_heartbeat h set followed = now() from quiet where h.flow_run_id = quiet.id
 )
-select id, cancelling, now() + $3::interval as lease_expires, (select count(*) from extended) as extended from held;
+select id, cancelling, now() + $3::interval as lease_expires, (select count(*) from extended) as extended
+from held
+where id not in (select s.run_id from slotless s);
 
 -- For agents that poll: what is returned is kept from others for 15 seconds after its start, if the agent is known.
 -- $1 tenant, $2 agent (may be null), $3 labels, $4 start up to
@@ -159,43 +259,86 @@ select id, cancelling, now() + $3::interval as lease_expires, (select count(*) f
 with touched as (
     update agent set last_queried = now() where tenant_id = $1 and id = $2::uuid returning id
 ),
+limits as materialized (
+    select l.name, l."limit" - n.held - n.reserved as room
+    from flow_concurrency_limit l
+    cross join lateral label_slots(l.tenant_id, l.name, now()) n
+    where l.tenant_id = $1 and l.name = any($3::text[])
+),
 sets as materialized (
-    select id
-    from label_set
-    where tenant_id = $1
-        and ((labels = '{}' and $3::text[] = '{}') or (labels[1] = any($3::text[]) and labels <@ $3::text[]))
+    select
+        s.id, s.priority, s.flow_group_id,
+        least(
+            (select min(l.room) from limits l where l.name = any(s.labels)),
+            (
+                select g.concurrency_limit - n.held - n.reserved
+                from flow_group g
+                cross join lateral flow_group_slots(g.id, now()) n
+                where g.id = s.flow_group_id and g.concurrency_limit is not null
+            )
+        ) as room
+    from label_set s
+    where s.tenant_id = $1
+        and ((s.labels = '{}' and $3::text[] = '{}') or (s.labels[1] = any($3::text[]) and s.labels <@ $3::text[]))
 ),
 asked as materialized (
     select coalesce($4::timestamptz, now()) as before
 ),
 candidates as materialized (
-    select due.id, due.queue_time, due.state
+    select due.id, due.queue_time, sets.id as label_set_id, due.is_limited, sets.flow_group_id as lane_group,
+        due.queue_time > now() as is_later, due.queue_time - sets.priority * interval '10 minutes' as position
     from asked, sets
     cross join lateral (
-        select r.id, r.queue_time, r.state
-        from flow_run r
-        where r.label_set_id = sets.id and r.queue_time <= asked.before
-            and (r.queue_time <= now() or r.state_start_time = r.queue_time)
-            and (
-                r.state <> 'Running'
-                or coalesce(
+        (
+            select r.id, r.queue_time, false as is_limited
+            from flow_run r
+            where sets.room is null and r.label_set_id = sets.id and r.queue_time <= asked.before
+                and (r.queue_time <= now() or r.state_start_time = r.queue_time)
+                and (
+                    r.state <> 'Running'
+                    or coalesce(
+                        (select h.heartbeat from flow_run_heartbeat h where h.flow_run_id = r.id)
+                        <= now() - interval '40 seconds',
+                        true
+                    )
+                )
+            order by r.queue_time, r.id
+            limit 41
+        )
+        union all
+        select w.id, w.queue_time, true
+        from (
+            select r.id, r.queue_time, row_number() over (order by r.queue_time, r.id) as n
+            from flow_run r
+            where sets.room > 0 and r.label_set_id = sets.id and r.queue_time <= asked.before
+                and (r.queue_time <= now() or r.state_start_time = r.queue_time) and r.state <> 'Running'
+            order by r.queue_time, r.id
+            limit 41
+        ) w
+        where w.n <= sets.room
+        union all
+        (
+            select r.id, r.queue_time, false
+            from flow_run r
+            where sets.room is not null and r.label_set_id = sets.id and r.state = 'Running' and r.queue_time <= now()
+                and coalesce(
                     (select h.heartbeat from flow_run_heartbeat h where h.flow_run_id = r.id)
                     <= now() - interval '40 seconds',
                     true
                 )
-            )
-        order by r.queue_time, r.id
-        limit 41
+            order by r.queue_time, r.id
+            limit 41
+        )
     ) due
-    order by due.queue_time, due.id
+    order by is_later, position, due.id
     limit 41
 ),
 picked as materialized (
-    select r.id, c.queue_time, r.state
+    select r.id, c.queue_time, r.state, c.is_later, c.position
     from candidates c
     join flow_run r on r.id = c.id
     where r.queue_time = c.queue_time
-    order by c.queue_time, c.id
+    order by c.is_later, c.position, c.id
     limit 25
     for no key update of r skip locked
 ),
@@ -206,16 +349,32 @@ leased as (
     where r.id = p.id and p.state <> 'Submitted'
         and exists (select from touched)
 )
-select id, state = 'Submitted' as lease_ended from picked order by queue_time, id;
+select id, state = 'Submitted' as lease_ended from picked order by is_later, position, id;
 
 -- How much waits for an agent with these labels: now (counted up to 100), and when the next is due; and which of the
 -- runs that the agent ($3, may be null) has started are to be stopped.
 -- name: ready
-with sets as materialized (
-    select id
-    from label_set
-    where tenant_id = $1
-        and ((labels = '{}' and $2::text[] = '{}') or (labels[1] = any($2::text[]) and labels <@ $2::text[]))
+with limits as materialized (
+    select l.name, l."limit" - n.held - n.reserved as room
+    from flow_concurrency_limit l
+    cross join lateral label_slots(l.tenant_id, l.name, now()) n
+    where l.tenant_id = $1 and l.name = any($2::text[])
+),
+sets as materialized (
+    select
+        s.id, s.priority, s.flow_group_id,
+        least(
+            (select min(l.room) from limits l where l.name = any(s.labels)),
+            (
+                select g.concurrency_limit - n.held - n.reserved
+                from flow_group g
+                cross join lateral flow_group_slots(g.id, now()) n
+                where g.id = s.flow_group_id and g.concurrency_limit is not null
+            )
+        ) as room
+    from label_set s
+    where s.tenant_id = $1
+        and ((s.labels = '{}' and $2::text[] = '{}') or (s.labels[1] = any($2::text[]) and s.labels <@ $2::text[]))
 )
 select
     (
@@ -224,7 +383,17 @@ select
             select
             from sets
             cross join lateral (
-                select from flow_run r where r.label_set_id = sets.id and r.queue_time <= now() limit 100
+                (
+                    select from flow_run r
+                    where (sets.room is null or sets.room > 0) and r.label_set_id = sets.id and r.queue_time <= now()
+                    limit 100
+                )
+                union all
+                (
+                    select from flow_run r
+                    where sets.room <= 0 and r.label_set_id = sets.id and r.state = 'Running' and r.queue_time <= now()
+                    limit 100
+                )
             ) due
             limit 100
         ) counted

@@ -29,7 +29,8 @@ _NO_STATES: Final[Mapping[RunKey, str]] = MappingProxyType({})
 class FlowRunNow:
     """What a flow run is before a change.
 
-    `same_state` is the run's state as JSON text if it has the name that was asked for, otherwise null.
+    `same_state` is the run's state as JSON text if it has the name that was asked for, otherwise null. `is_limited`: it
+    needs a slot of a concurrency limit to be live.
     """
 
     id: UUID
@@ -40,6 +41,7 @@ class FlowRunNow:
     label_set_id: int
     version_locking: bool
     same_state: str | None
+    is_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class FlowRunChange:
     """A state to be written if the run is still at `seen_version` and `seen_claim`.
 
     `is_live`: counts as a sign of life. `fences`: ends the run's claim. `reopens`: the task runs that its process left
-    Running are to run again, which `reopen_task_runs` sees to. `payload` is JSON text.
+    Running are to run again, which `reopen_task_runs` sees to. `payload` is JSON text. `takes_slot`: becomes Queued
+    instead unless every limit of the run has a free slot.
     """
 
     id: UUID
@@ -64,17 +67,19 @@ class FlowRunChange:
     fences: bool
     agent_id: UUID | None
     reopens: bool = False
+    takes_slot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A flow run after its change. `waits`: it is in the queue."""
+    """A flow run after its change. `waits`: it is in the queue. `queued`: it is Queued instead, for this reason."""
 
     id: UUID
     tenant_id: UUID
     version: int
     label_set_id: int
     waits: bool
+    queued: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ class TaskRunNow:
     cached_inputs: str | None
     version_locking: bool
     same_state: str | None
+    is_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,16 @@ class TaskRunChange:
     is_ending: bool
     is_live: bool
     claim_token: UUID | None
+    takes_slot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWritten:
+    """A task run after its change. `queued`: it is Queued instead, for this reason."""
+
+    id: UUID
+    version: int
+    queued: str | None = None
 
 
 def _keys(keys: Iterable[RunKey], states: Mapping[RunKey, str]) -> str:
@@ -141,6 +157,7 @@ async def read_flow_runs(
             row["label_set_id"],
             row["version_locking"],
             row["same_state"],
+            row["is_limited"],
         )
         for row in rows
     }
@@ -150,7 +167,9 @@ async def write_flow_runs(executor: Executor, changes: Sequence[FlowRunChange]) 
     """Write changes of different runs with their history; returns those whose run was as seen."""
     rows = await executor.fetch(_SQL["write_flow_runs"], _rows(changes))
     return {
-        row["id"]: Written(row["id"], row["tenant_id"], row["version"], row["label_set_id"], row["waits"])
+        row["id"]: Written(
+            row["id"], row["tenant_id"], row["version"], row["label_set_id"], row["waits"], row["queued"]
+        )
         for row in rows
     }
 
@@ -190,12 +209,13 @@ async def read_task_runs(
             row["cached_inputs"],
             row["version_locking"],
             row["same_state"],
+            row["is_limited"],
         )
         for row in rows
     }
 
 
-async def write_task_runs(executor: Executor, changes: Sequence[TaskRunChange]) -> dict[UUID, int]:
-    """Write changes of different task runs with their history; returns the new version of those that were as seen."""
+async def write_task_runs(executor: Executor, changes: Sequence[TaskRunChange]) -> dict[UUID, TaskWritten]:
+    """Write changes of different task runs with their history; returns those whose run was as seen."""
     rows = await executor.fetch(_SQL["write_task_runs"], _rows(changes))
-    return {row["id"]: row["version"] for row in rows}
+    return {row["id"]: TaskWritten(row["id"], row["version"], row["queued"]) for row in rows}

@@ -44,6 +44,16 @@ class SetFlowGroupDescriptionInput:
     description: str | None = strawberry.field(description="The description; null removes it.")
 
 
+@wire_input(name="set_flow_group_concurrency_limit_input", description="A limit for the runs of a flow.")
+class SetFlowGroupConcurrencyLimitInput:
+    """Input of `set_flow_group_concurrency_limit`."""
+
+    flow_group_id: UUID = strawberry.field(description=_GROUP_ID)
+    limit: int | None = strawberry.field(
+        description="How many may run at the same time, all versions together: 0 or more; null removes the limit."
+    )
+
+
 @wire_input(name="set_flow_group_run_config_input", description="How to start the processes of later runs.")
 class SetFlowGroupRunConfigInput:
     """Input of `set_flow_group_run_config`."""

@@ -9,6 +9,11 @@ from strawberry.scalars import JSON
 
 from flowstead_server.api.inputs.base import wire_input
 
+_PRIORITY = (
+    "-100 to 100; null means 0. Among waiting runs the higher one goes first; a point counts as much as ten minutes of "
+    "waiting."
+)
+
 
 @wire_input(name="create_flow_run_input", description="A flow run to create.")
 class CreateFlowRunInput:
@@ -33,6 +38,7 @@ class CreateFlowRunInput:
     parent_flow_run_id: UUID | None = strawberry.field(
         description="The run whose flow creates this one; both can be cancelled together."
     )
+    priority: int | None = strawberry.field(description=_PRIORITY)
 
 
 @wire_input(name="set_flow_run_name_input", description="A new name for a flow run.")
@@ -195,6 +201,14 @@ class SetFlowRunLabelsInput:
 
     flow_run_id: UUID = strawberry.field(description="Id of the flow run.")
     labels: list[str] = strawberry.field(description="Its new labels; an agent needs all of them.")
+
+
+@wire_input(name="set_flow_run_priority_input", description="A new priority for a flow run.")
+class SetFlowRunPriorityInput:
+    """Input of `set_flow_run_priority`."""
+
+    flow_run_id: UUID = strawberry.field(description="Id of the flow run.")
+    priority: int = strawberry.field(description=_PRIORITY)
 
 
 @wire_input(name="delete_flow_run_input", description="The flow run to delete.")

@@ -7,6 +7,7 @@ from flowstead_server.api.fields import mutation
 from flowstead_server.api.inputs.flow_groups import (
     DeleteFlowGroupInput,
     DeleteFlowGroupScheduleInput,
+    SetFlowGroupConcurrencyLimitInput,
     SetFlowGroupDefaultParametersInput,
     SetFlowGroupDescriptionInput,
     SetFlowGroupLabelsInput,
@@ -20,7 +21,7 @@ from flowstead_server.api.inputs.flows import (
     EnableFlowLazarusProcessInput,
 )
 from flowstead_server.api.payloads import SuccessPayload
-from flowstead_server.orchestration import deletions, flow_groups
+from flowstead_server.orchestration import deletions, flow_groups, limits
 
 
 @strawberry.type
@@ -66,6 +67,17 @@ class FlowGroupMutations:
         """Delete a flow group."""
         context = info.context
         success = await deletions.delete_flow_group(context.database, context.caller, input_.flow_group_id)
+        return SuccessPayload(success=success)
+
+    @mutation(description="Set how many runs of a flow may run at the same time, all its versions together.")
+    async def set_flow_group_concurrency_limit(
+        self, info: Info, input_: Input[SetFlowGroupConcurrencyLimitInput]
+    ) -> SuccessPayload | None:
+        """Set a limit of flow runs."""
+        context = info.context
+        success = await limits.set_flow_group_concurrency_limit(
+            context.database, context.caller, input_.flow_group_id, input_.limit
+        )
         return SuccessPayload(success=success)
 
     @mutation(description="Replace the values of parameters that later runs get unless they are given others.")

@@ -12,6 +12,7 @@ from flowstead_server.api.inputs.runs import (
     RestartFlowRunInput,
     SetFlowRunLabelsInput,
     SetFlowRunNameInput,
+    SetFlowRunPriorityInput,
     UpdateFlowRunHeartbeatInput,
 )
 from flowstead_server.api.payloads import (
@@ -48,6 +49,7 @@ class FlowRunMutations:
             idempotency_key=input_.idempotency_key,
             flow_run_name=input_.flow_run_name,
             parent_flow_run_id=input_.parent_flow_run_id,
+            priority=input_.priority,
         )
         return FlowRunIdPayload(id=await flow_runs.create_flow_run(context.database, context.caller, request))
 
@@ -110,6 +112,14 @@ class FlowRunMutations:
         context = info.context
         success = await flow_runs.set_flow_run_labels(
             context.database, context.caller, input_.flow_run_id, input_.labels
+        )
+        return SuccessPayload(success=success)
+
+    @mutation(description="Let a flow run go before or after others while it waits. One that has ended is an error.")
+    async def set_flow_run_priority(self, info: Info, input_: Input[SetFlowRunPriorityInput]) -> SuccessPayload | None:
+        """Replace the priority of a flow run."""
+        success = await flow_runs.set_flow_run_priority(
+            info.context.database, info.context.caller, input_.flow_run_id, input_.priority
         )
         return SuccessPayload(success=success)
 

@@ -61,6 +61,7 @@ FLOW_GROUP = table(
             nullable=False,
         ),
         Column("run_config", Scalar.JSONB, "A run configuration that replaces the flow's own; null: not set."),
+        Column("concurrency_limit", Scalar.INT, "How many runs may run at the same time; null: any number."),
     ),
     [
         to_one("tenant", "tenant", "tenant_id", "The tenant that the flow group belongs to."),

@@ -71,6 +71,7 @@ FLOW_RUN = table(
             depends_on=("id",),
         ),
         Column("version", Scalar.INT, "Counts the states of the run; 0 before the first.", nullable=False),
+        Column("priority", Scalar.INT, "Among waiting runs the higher one goes first; -100 to 100.", nullable=False),
         Column("times_resurrected", Scalar.INT, "How often a lost run was put back into the queue."),
         *_current_state("flow run"),
     ),

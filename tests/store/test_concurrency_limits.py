@@ -1,0 +1,340 @@
+"""Concurrency limits of flow runs: by label and by flow, for claims, for agents that poll, and without agents."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from seeds import Seed, seed, serialized_flow
+
+from flowstead_server.db import Database
+from flowstead_server.domain.caller import Caller
+from flowstead_server.domain.errors import BadInputError, FlowsteadError
+from flowstead_server.orchestration import limits
+from flowstead_server.orchestration.cancellation import cancel_flow_run
+from flowstead_server.orchestration.deletions import delete_flow_run
+from flowstead_server.orchestration.flow_runs import set_flow_run_labels
+from flowstead_server.orchestration.flows import CreateFlow, create_flow
+from flowstead_server.orchestration.queue import (
+    ClaimedFlowRun,
+    ClaimFlowRuns,
+    ExtendFlowRunClaims,
+    GetRunsInQueue,
+    claim_flow_runs,
+    extend_flow_run_claims,
+    get_runs_in_queue,
+    runs_ready,
+)
+from flowstead_server.orchestration.states import (
+    SetFlowRunState,
+    SetTaskRunState,
+    StateResult,
+    set_flow_run_states,
+    set_task_run_states,
+)
+
+LIVE = "state in ('Submitted', 'Running', 'Cancelling')"
+
+
+async def claim(seeded: Seed, agent_id: UUID, limit: int = 10, labels: list[str] | None = None) -> list[ClaimedFlowRun]:
+    request = ClaimFlowRuns(agent_id, labels=labels or ["db", "other"], limit=limit)
+    return (await claim_flow_runs(seeded.database, seeded.caller, request)).flow_runs
+
+
+async def put(seeded: Seed, run_id: UUID, name: str, caller: Caller | None = None, **members: Any) -> StateResult:
+    (answer,) = await set_flow_run_states(
+        seeded.database, caller or seeded.caller, [SetFlowRunState(run_id, {"type": name, **members})]
+    )
+    if isinstance(answer, FlowsteadError):
+        raise answer
+    return answer
+
+
+async def label_limit(seeded: Seed, limit: int, label: str = "db") -> UUID:
+    return await limits.update_flow_concurrency_limit(seeded.database, seeded.caller, label, limit)
+
+
+async def group_limit(seeded: Seed, limit: int | None, flow_id: UUID | None = None) -> None:
+    group = await seeded.database.fetch_value("select flow_group_id from flow where id = $1", flow_id or seeded.flow_id)
+    assert await limits.set_flow_group_concurrency_limit(seeded.database, seeded.caller, group, limit)
+
+
+async def another_flow(seeded: Seed) -> Seed:
+    flow = CreateFlow(serialized_flow("another"), seeded.project_id)
+    return replace(seeded, flow_id=await create_flow(seeded.database, seeded.caller, flow))
+
+
+async def expire_leases(database: Database) -> None:
+    await database.execute("update flow_run set queue_time = now() where state = 'Submitted'")
+
+
+async def state_of(database: Database, run_id: UUID) -> str:
+    return await database.fetch_value("select state from flow_run where id = $1", run_id)
+
+
+async def test_no_more_are_claimed_than_there_are_slots_and_each_end_frees_one(database: Database) -> None:
+    seeded = await seed(database)
+    agent_id = await seeded.agent()
+    await label_limit(seeded, 2)
+    runs = [await seeded.run(labels=["db"]) for _ in range(6)]
+    ready = await runs_ready(database, seeded.caller, ["db"])
+    assert ready.waiting == 6
+    first, second = await claim(seeded, agent_id)
+    assert [first.id, second.id] == runs[:2]
+    assert await claim(seeded, agent_id) == []
+    # agents are not woken for what they cannot have
+    assert (await runs_ready(database, seeded.caller, ["db"])).waiting == 0
+    holder = replace(seeded.caller, claim_token=first.claim_token)
+    assert (await put(seeded, first.id, "Running", holder)).status == "SUCCESS"
+    assert await claim(seeded, agent_id) == []
+    await put(seeded, first.id, "Success", holder)
+    assert [run.id for run in await claim(seeded, agent_id)] == [runs[2]]
+    await cancel_flow_run(database, seeded.caller, second.id)
+    assert [run.id for run in await claim(seeded, agent_id)] == [runs[3]]
+    await delete_flow_run(database, seeded.caller, runs[2])
+    assert [run.id for run in await claim(seeded, agent_id)] == [runs[4]]
+    await set_flow_run_labels(database, seeded.caller, runs[3], ["other"])
+    assert [run.id for run in await claim(seeded, agent_id)] == [runs[5]]
+
+
+async def test_blocked_runs_hold_up_nobody(database: Database) -> None:
+    """Neither those of other labels that came later, nor those of another flow with the same labels."""
+    seeded = await seed(database)
+    other = await another_flow(seeded)
+    agent_id = await seeded.agent()
+    await label_limit(seeded, 0)
+    await group_limit(seeded, 0)
+    for _ in range(130):
+        await seeded.run(labels=["other"])
+    for _ in range(130):
+        await other.run(labels=["db", "other"])
+    free = [await other.run(labels=["other"]) for _ in range(3)]
+    assert [run.id for run in await claim(seeded, agent_id)] == free
+    free = [await other.run(labels=["other"]) for _ in range(3)]
+    poll = GetRunsInQueue(labels=["db", "other"])
+    assert await get_runs_in_queue(database, seeded.caller, poll) == free
+    await group_limit(seeded, 1)
+    assert len(await claim(seeded, agent_id)) == 4
+
+
+async def test_a_run_needs_a_slot_of_each_of_its_limits(database: Database) -> None:
+    seeded = await seed(database)
+    agent_id = await seeded.agent()
+    await label_limit(seeded, 3, "db")
+    await label_limit(seeded, 1, "other")
+    await group_limit(seeded, 4)
+    runs = {
+        name: [await seeded.run(labels=labels) for _ in range(4)]
+        for name, labels in (("both", ["db", "other"]), ("db", ["db"]), ("other", ["other"]), ("none", ["x"]))
+    }
+    labels = ["db", "other", "x"]
+    claimed = [run.id for run in await claim(seeded, agent_id, labels=labels)]
+    assert claimed == [runs["both"][0], runs["db"][0], runs["db"][1], runs["none"][0]]
+    await cancel_flow_run(database, seeded.caller, runs["both"][0])
+    claimed = [run.id for run in await claim(seeded, agent_id, labels=labels)]
+    assert claimed == [runs["both"][1]]
+
+
+@pytest.mark.parametrize("kind", ["label", "group"])
+async def test_lowering_a_limit_drains_and_zero_starts_nothing(database: Database, kind: str) -> None:
+    seeded = await seed(database)
+    agent_id = await seeded.agent()
+
+    async def limit(number: int) -> None:
+        await (label_limit(seeded, number) if kind == "label" else group_limit(seeded, number))
+
+    # a limit that comes when runs are there already counts those that run
+    runs = [await seeded.run(labels=["db"]) for _ in range(8)]
+    live = await claim(seeded, agent_id, 4)
+    assert [run.id for run in live] == runs[:4]
+    await limit(2)
+    assert await claim(seeded, agent_id) == []
+    for run in live[:2]:
+        holder = replace(seeded.caller, claim_token=run.claim_token)
+        # they have their slots, lowered or not
+        assert (await put(seeded, run.id, "Running", holder)).status == "SUCCESS"
+        await put(seeded, run.id, "Success", holder)
+        assert await claim(seeded, agent_id) == []
+    await cancel_flow_run(database, seeded.caller, runs[2])
+    assert [run.id for run in await claim(seeded, agent_id)] == [runs[4]]
+    await limit(0)
+    await cancel_flow_run(database, seeded.caller, runs[3])
+    await cancel_flow_run(database, seeded.caller, runs[4])
+    assert await claim(seeded, agent_id) == []
+    with pytest.raises(BadInputError, match="0 or more"):
+        await limit(-1)
+    if kind == "label":
+        assert await limits.delete_flow_concurrency_limit(database, seeded.caller, await label_limit(seeded, 0))
+    else:
+        await group_limit(seeded, None)
+    assert [run.id for run in await claim(seeded, agent_id)] == runs[5:]
+
+
+async def test_a_dead_agent_frees_its_slot_and_its_process_finds_it_taken(database: Database) -> None:
+    seeded = await seed(database)
+    agent_id = await seeded.agent()
+    await label_limit(seeded, 1)
+    lost = await seeded.run(labels=["db"])
+    (first,) = await claim(seeded, agent_id)
+    after = await seeded.run(labels=["other", "db"])
+    assert await claim(seeded, agent_id) == []
+    await expire_leases(database)
+    (second,) = await claim(seeded, agent_id)
+    assert second.id == after
+    # the frozen agent comes back: neither its word nor its process gets the slot a second time
+    extended = await extend_flow_run_claims(
+        database, seeded.caller, ExtendFlowRunClaims(agent_id, [(lost, first.claim_token)])
+    )
+    assert extended.lost == [lost]
+    answer = await put(seeded, lost, "Running", replace(seeded.caller, claim_token=first.claim_token))
+    assert (answer.status, await state_of(database, lost)) == ("QUEUED", "Queued")
+    # a claimed process keeps no slot: the run is in the queue again, for any agent
+    await cancel_flow_run(database, seeded.caller, after)
+    (third,) = await claim(seeded, agent_id)
+    assert third.id == lost
+    with pytest.raises(FlowsteadError, match="claim on the run has ended"):
+        await put(seeded, lost, "Running", replace(seeded.caller, claim_token=first.claim_token))
+
+
+async def test_a_running_run_with_a_due_task_is_restarted_though_the_limit_is_full(database: Database) -> None:
+    seeded = await seed(database)
+    agent_id = await seeded.agent()
+    await label_limit(seeded, 1)
+    run_id = await seeded.run(labels=["db"])
+    await seeded.run(labels=["db"])
+    (claimed,) = await claim(seeded, agent_id)
+    holder = replace(seeded.caller, claim_token=claimed.claim_token)
+    await put(seeded, run_id, "Running", holder)
+    (task_run_id, _) = await seeded.task_run_ids(run_id)
+    due = datetime.now(UTC) - timedelta(seconds=10)
+    await set_task_run_states(
+        database, holder, [SetTaskRunState(task_run_id, {"type": "Retrying", "start_time": due.isoformat()})]
+    )
+    await database.execute("update flow_run_heartbeat set heartbeat = now() - interval '1 hour'")
+    assert (await runs_ready(database, seeded.caller, ["db"])).waiting == 1
+    assert await get_runs_in_queue(database, seeded.caller, GetRunsInQueue(labels=["db"])) == [run_id]
+    (restarted,) = await claim(seeded, agent_id)
+    assert (restarted.id, restarted.restart) == (run_id, True)
+
+
+async def test_agents_of_1_4_1_are_under_the_same_limits(database: Database) -> None:
+    seeded = await seed(database)
+    agent = replace(seeded.caller, agent_id=await seeded.agent())
+    await label_limit(seeded, 2)
+    runs = [await seeded.run(labels=["db"]) for _ in range(4)]
+    poll = GetRunsInQueue(labels=["db"])
+    assert await get_runs_in_queue(database, agent, poll) == runs[:2]
+    # another agent sees the next two before these are submitted
+    assert await get_runs_in_queue(database, agent, poll) == runs[2:]
+    answers = [await put(seeded, run, "Submitted", agent, state={"type": "Scheduled"}) for run in runs]
+    assert [answer.status for answer in answers] == ["SUCCESS", "SUCCESS", "QUEUED", "QUEUED"]
+    assert answers[2].message == "Waits for a free slot: label 'db' (2)."
+    row = await database.fetch_row("select * from flow_run where id = $1", runs[2])
+    assert row is not None
+    assert (row["state"], row["state_message"], row["version"]) == ("Queued", answers[2].message, 2)
+    assert row["queue_time"] - row["state_timestamp"] == timedelta(minutes=10)
+    state = orjson.loads(row["serialized_state"])
+    assert (state["type"], state["state"]["type"]) == ("Queued", "Scheduled")
+    # processes ask on: nothing is written while nothing changes
+    assert (await put(seeded, runs[2], "Running")).status == "QUEUED"
+    history = await database.fetch("select state from flow_run_state where flow_run_id = $1 order by seq", runs[2])
+    assert [entry["state"] for entry in history] == ["Scheduled", "Queued"]
+    for run in runs[:2]:
+        assert (await put(seeded, run, "Running")).status == "SUCCESS"
+    await put(seeded, runs[0], "Success")
+    # two processes wait and have asked lately: the slot is for one of them, not for a run that comes after them
+    await seeded.run(labels=["db"])
+    assert await get_runs_in_queue(database, agent, poll) == []
+    assert await claim(seeded, await seeded.agent()) == []
+    assert (await put(seeded, runs[3], "Running")).status == "SUCCESS"
+    assert (await put(seeded, runs[2], "Running")).status == "QUEUED"
+    await put(seeded, runs[1], "Success")
+    # one that has not asked for a while keeps nothing
+    await database.execute("update flow_run set queue_time = queue_time - interval '40 seconds' where id = $1", runs[2])
+    assert len(await get_runs_in_queue(database, agent, poll)) == 1
+    assert (await put(seeded, runs[2], "Running")).status == "SUCCESS"
+
+
+async def test_runs_without_an_agent_take_a_slot_when_they_run(database: Database) -> None:
+    seeded = await seed(database)
+    await label_limit(seeded, 1)
+    first, second = [await seeded.run(labels=["db", f"agentless-run-{n}"]) for n in range(2)]
+    assert (await put(seeded, first, "Running")).status == "SUCCESS"
+    assert (await put(seeded, second, "Running")).status == "QUEUED"
+    assert (await put(seeded, first, "Running")).status == "SUCCESS"
+    await put(seeded, first, "Failed")
+    assert (await put(seeded, second, "Running")).status == "SUCCESS"
+
+
+async def test_a_run_that_comes_up_while_its_flow_gets_a_limit_goes_to_its_lane(database: Database) -> None:
+    seeded = await seed(database)
+    agent_id = await seeded.agent()
+    await group_limit(seeded, 1)
+    runs = [await seeded.run(labels=["db"]) for _ in range(4)]
+    plain = await database.fetch_value("select queue_lane($1, array['db'], null, 0::smallint)", seeded.caller.tenant_id)
+    await database.execute("update flow_run set label_set_id = $1", plain)
+    assert [run.id for run in await claim(seeded, agent_id)] == runs[:1]
+    assert await database.fetch_value("select count(*) from flow_run where label_set_id = $1", plain) == 0
+    assert await claim(seeded, agent_id) == []
+
+
+async def count_live(database: Database) -> int:
+    return await database.fetch_value(f"select count(*) from flow_run where {LIVE}")
+
+
+async def most_live_at_once(database: Database) -> int:
+    """Return how many runs were live at the same time, by the history of their states."""
+    return await database.fetch_value(
+        f"""
+        with changes as (
+            select timestamp, seq, ({LIVE})::integer - coalesce(
+                lag(({LIVE})::integer) over (partition by flow_run_id order by seq), 0
+            ) as change
+            from flow_run_state
+        )
+        select max(live) from (select sum(change) over (order by timestamp, change) as live from changes) counted
+        """
+    )
+
+
+@pytest.mark.parametrize("kind", ["label", "group"])
+async def test_parallel_claims_never_exceed_a_limit(database: Database, database_dsn: str, kind: str) -> None:
+    """Claims, polls and processes without agents, of two servers, with a limit of 3 and 60 runs that end at once."""
+    seeded = await seed(database)
+    agents = [await seeded.agent(str(n)) for n in range(6)]
+    await (label_limit(seeded, 3) if kind == "label" else group_limit(seeded, 3))
+    runs = [await seeded.run(labels=["db"] if n % 2 else ["db", "other"]) for n in range(60)]
+    ended: set[UUID] = set()
+
+    async with await Database.connect(database_dsn) as another_server:
+        servers = [seeded, replace(seeded, database=another_server)]
+
+        async def ours(n: int) -> None:
+            server = servers[n % 2]
+            while len(ended) < len(runs):
+                for run in await claim(server, agents[n], n + 1):
+                    holder = replace(seeded.caller, claim_token=run.claim_token)
+                    assert (await put(server, run.id, "Running", holder)).status == "SUCCESS"
+                    await put(server, run.id, "Success", holder)
+                    ended.add(run.id)
+
+        async def of_1_4_1(n: int) -> None:
+            server, agent = servers[n % 2], replace(seeded.caller, agent_id=agents[n])
+            while len(ended) < len(runs):
+                for run in await get_runs_in_queue(server.database, agent, GetRunsInQueue(labels=["db", "other"])):
+                    try:
+                        await put(server, run, "Submitted", agent, state={"type": "Scheduled"})
+                        while (await put(server, run, "Running")).status == "QUEUED":
+                            pass
+                    except FlowsteadError:
+                        continue
+                    await put(server, run, "Success")
+                    ended.add(run)
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(ours(0), ours(1), ours(2), of_1_4_1(3), of_1_4_1(4), ours(5))
+    assert await most_live_at_once(database) == 3
+    assert await database.fetch_value("select count(*) from flow_run where state = 'Success'") == 60
