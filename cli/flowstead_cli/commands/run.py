@@ -43,6 +43,7 @@ class Options:
     param_file: str | None = None
     log_level: str | None = None
     idempotency_key: str | None = None
+    priority: int | None = None
     start: str | None = None
     execute: bool = False
     schedule: bool = False
@@ -91,6 +92,8 @@ def run(options: Options) -> int:
     if options.path is not None or options.module is not None:
         if options.start is not None:
             raise CliError("Error: `--start` can only be specified for flow runs through the API; this one starts now.")
+        if options.priority is not None:
+            raise CliError("Error: `--priority` can only be specified for flow runs through the API.")
         from flowstead_cli.local_run import run_locally
 
         return run_locally(
@@ -124,6 +127,7 @@ _OF_NEW_RUNS = (
     "log_level",
     "idempotency_key",
     "start",
+    "priority",
     "execute",
     "schedule",
 )
@@ -229,6 +233,7 @@ def _create(session: "Session", flow: "FlowRecord", options: Options, inputs: In
         # A request that is sent again must not make a second run.
         idempotency_key=options.idempotency_key or uuid4().hex,
         scheduled_start_time=UNSET if inputs.start is None else inputs.start,
+        priority=UNSET if options.priority is None else options.priority,
     )
     return session.execute(request).id
 
@@ -300,6 +305,15 @@ def main(
             help="When the run starts: a time in ISO form (without a zone: in this machine's), or 'in 10 minutes'.",
         ),
     ] = None,
+    priority: Annotated[
+        int | None,
+        typer.Option(
+            "--priority",
+            min=-100,
+            max=100,
+            help="Go before waiting runs of a lower priority; a point counts as ten minutes of waiting.",
+        ),
+    ] = None,
     execute: Annotated[
         bool, typer.Option("--execute", help="Execute the run here, in this terminal, without an agent.")
     ] = False,
@@ -350,6 +364,7 @@ def main(
             param_file=param_file,
             log_level=log_level,
             idempotency_key=idempotency_key,
+            priority=priority,
             start=start,
             execute=execute,
             schedule=schedule,

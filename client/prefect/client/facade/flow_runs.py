@@ -39,19 +39,21 @@ class FlowRunMethods(Connection):
         version_group_id: str | None = None,
         flow_group_id: str | None = None,
         parent_flow_run_id: str | None = None,
+        priority: int | None = None,
     ) -> str:
         """Create a flow run and return its id.
 
         The flow is that of `flow_id`, else the newest of `flow_group_id`, else the newest of `version_group_id`;
         raises `ValueError` if none is given.  The same `idempotency_key` (random by default) gives the same run.
         A run that is created while this process executes another is its child, or that of `parent_flow_run_id`; see
-        `prefect cancel --children`.
+        `prefect cancel --children`.  Among waiting runs a higher `priority` (-100 to 100, default 0) goes first; a
+        point counts as much as ten minutes of waiting.
         """
         if not (flow_id or flow_group_id or version_group_id):
             raise ValueError("One of flow_id or version_group_id must be provided")
         check_finite(parameters, "The parameters")
         check_finite(context, "The context")
-        flow = {"flow_id": flow_id} if flow_id else {"flow_group_id": flow_group_id} if flow_group_id else {}
+        flow: Any = {"flow_id": flow_id} if flow_id else {"flow_group_id": flow_group_id} if flow_group_id else {}
         request = ops.create_flow_run(
             **flow,
             version_group_id=UNSET if flow or not version_group_id else version_group_id,
@@ -63,6 +65,7 @@ class FlowRunMethods(Connection):
             scheduled_start_time=UNSET if scheduled_start_time is None else scheduled_start_time.isoformat(),
             flow_run_name=UNSET if run_name is None else run_name,
             parent_flow_run_id=parent_flow_run_id or self._executed_run() or UNSET,
+            priority=UNSET if priority is None else priority,
         )
         return self.execute(request).id
 

@@ -61,6 +61,7 @@ def create_flow_run(
     run_config: "RunConfig | None" = None,
     scheduled_start_time: datetime | timedelta | None = None,
     idempotency_key: str | None = None,
+    priority: int | None = None,
 ) -> str:
     """Create a run of a registered flow and return its id.
 
@@ -76,6 +77,8 @@ def create_flow_run(
         scheduled_start_time: When to start, or how long from now.
         idempotency_key: The same key gives the same run; by default the id of this task run, so that a retry of this
             task finds the run again.
+        priority: Among waiting runs the higher one goes first, -100 to 100, default 0; a point counts as much as ten
+            minutes of waiting.
 
     Raises:
         ValueError: Both or neither of `flow_id` and `flow_name` are given, or there is no such flow, or several.
@@ -101,6 +104,7 @@ def create_flow_run(
         run_config=run_config,
         scheduled_start_time=_start_time(scheduled_start_time),
         idempotency_key=idempotency_key or _own_key(),
+        priority=priority,
     )
     logger.info("Created flow run '%s': %s", shown, client.get_cloud_url("flow-run", flow_run_id))
     return flow_run_id
