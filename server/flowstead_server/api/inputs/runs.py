@@ -10,8 +10,8 @@ from strawberry.scalars import JSON
 from flowstead_server.api.inputs.base import wire_input
 
 _PRIORITY = (
-    "-100 to 100; null means 0. Among waiting runs the higher one goes first; a point counts as much as ten minutes of "
-    "waiting."
+    "Among waiting runs the higher one goes first, -100 to 100; a point counts as much as ten minutes of waiting. Null "
+    "means 0."
 )
 
 
@@ -208,7 +208,7 @@ class SetFlowRunPriorityInput:
     """Input of `set_flow_run_priority`."""
 
     flow_run_id: UUID = strawberry.field(description="Id of the flow run.")
-    priority: int = strawberry.field(description=_PRIORITY)
+    priority: int = strawberry.field(description=_PRIORITY.removesuffix(" Null means 0."))
 
 
 @wire_input(name="delete_flow_run_input", description="The flow run to delete.")
