@@ -10,7 +10,7 @@ from collections import Counter
 
 import prefect
 from prefect import Client, Flow, task
-from prefect.client import transport
+from prefect.client.plain_http import PlainExchange
 from prefect.engine.cloud import CloudFlowRunner
 from prefect.utilities.logging import LOG_MANAGER
 
@@ -33,13 +33,13 @@ def make(shape: str, number: int) -> Flow:
 
 def main(shape: str, number: int) -> None:
     requests: Counter[str] = Counter()
-    send = transport.BlockingExchange.send
+    send = PlainExchange.send
 
     def counted(self, request, headers):
         requests[request.operation_name or ""] += 1
         return send(self, request, headers)
 
-    transport.BlockingExchange.send = counted
+    PlainExchange.send = counted
     client = Client()
     client.create_project("bench")
     flow = make(shape, number)

@@ -12,7 +12,7 @@ from postgres_fixtures import _new_database
 
 import prefect
 from prefect import Flow, task, unmapped
-from prefect.client import transport
+from prefect.client.plain_http import PlainExchange
 from prefect.engine.results import LocalResult
 from prefect.executors import DaskExecutor, LocalDaskExecutor
 from prefect.utilities.configuration import set_temporary_config
@@ -29,13 +29,13 @@ def inc(x, by=1):
 def requests(monkeypatch):
     """Count the requests of this process by the names of their operations."""
     counts = Counter()
-    send = transport.BlockingExchange.send
+    send = PlainExchange.send
 
     def counted(self, request, headers):
         counts[request.operation_name] += 1
         return send(self, request, headers)
 
-    monkeypatch.setattr(transport.BlockingExchange, "send", counted)
+    monkeypatch.setattr(PlainExchange, "send", counted)
     return counts
 
 

@@ -12,7 +12,7 @@ from engine_fixtures import Answer
 
 import prefect
 from prefect import Flow, task
-from prefect.client import transport
+from prefect.client.plain_http import PlainExchange
 from prefect.engine import cache_validators
 from prefect.engine.cloud import CloudFlowRunner
 from prefect.engine.results import LocalResult
@@ -35,13 +35,13 @@ def inc(x):
 def answers(monkeypatch):
     """Answers to be given, by the names of operations, instead of the server's; for what it does not do by itself."""
     prepared = {}
-    send = transport.BlockingExchange.send
+    send = PlainExchange.send
 
     def answer(self, request, headers):
         waiting = prepared.get(request.operation_name)
         return waiting.pop(0) if waiting else send(self, request, headers)
 
-    monkeypatch.setattr(transport.BlockingExchange, "send", answer)
+    monkeypatch.setattr(PlainExchange, "send", answer)
     return prepared
 
 

@@ -10,15 +10,17 @@ import importlib
 import socket
 import threading
 
+from prefect.client.plain_http import is_plain
+from prefect.configuration import config
+
 __all__ = ["LAZY_MODULES"]
 
-LAZY_MODULES = (
+LAZY_MODULES: tuple[str, ...] = (
     "concurrent.futures.thread",
     "multiprocessing",
     "cloudpickle",
-    "httpcore",
     "pendulum",
-    "prefect.client.transport",
+    "prefect.client.plain_http",
     "prefect.client.client",
     "prefect.engine.cloud.task_runner",
     "prefect.engine.task_runner",
@@ -63,6 +65,8 @@ def _talk() -> None:
             machine.join()
 
 
+if not is_plain(str(config.cloud.api)):
+    LAZY_MODULES += ("prefect.client.transport",)
 for _module in LAZY_MODULES:
     with contextlib.suppress(ImportError):
         importlib.import_module(_module)

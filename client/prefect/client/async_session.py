@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.client.endpoint import Endpoint, resolve
 from prefect.client.errors import ApiError, MalformedAnswerError, error_from_answer
+from prefect.client.prepared import Prepared
 from prefect.client.request import Request
 from prefect.client.retries import Attempts, RetryPolicy, TransientError
 from prefect.exceptions import ClientError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from prefect.client.transport import HttpExchange, PreparedRequest
+    from prefect.client.transport import HttpExchange
 
 __all__ = ["AsyncSession", "checked", "parsed"]
 
@@ -129,9 +130,7 @@ class AsyncSession:
         raise_errors: bool = True,
     ) -> dict[str, Any]:
         """Send an operation and return `{"data": …}`, with `errors` beside it if `raise_errors` is false."""
-        from prefect.client.transport import PreparedRequest  # noqa: PLC0415 - imports gql, which takes a while
-
-        request = PreparedRequest(document, name, variables)
+        request = Prepared(document, name, variables)
         return await self._tried(
             lambda: self._attempt(request, headers, raise_errors=raise_errors), retry=retry, retry_for=retry_for
         )
@@ -179,7 +178,7 @@ class AsyncSession:
         return self._exchange
 
     async def _attempt(
-        self, request: "PreparedRequest", headers: Mapping[str, str] | None, *, raise_errors: bool
+        self, request: Prepared, headers: Mapping[str, str] | None, *, raise_errors: bool
     ) -> dict[str, Any]:
         exchange = await self._opened()
         answer = await exchange.send(request, self.endpoint.headers({**self._headers, **(headers or {})}))
@@ -193,9 +192,8 @@ class AsyncSession:
         Raises `SubscriptionLost` if the connection breaks and `SubscriptionsUnavailable` if there are no websockets.
         """
         from prefect.client.streams import stream  # noqa: PLC0415 - imports gql, which takes a while
-        from prefect.client.transport import PreparedRequest  # noqa: PLC0415 - as above
 
-        prepared = PreparedRequest(request.document, request.name, request.variables)
+        prepared = Prepared(request.document, request.name, request.variables)
         everything = self.endpoint.headers({**self._headers, **(headers or {})})
         async with aclosing(stream(self.endpoint, prepared, everything)) as events:
             async for data in events:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prefect.client import bridge
 from prefect.client.async_session import AsyncSession, checked, parsed
 from prefect.client.endpoint import Endpoint, resolve
+from prefect.client.prepared import Prepared
 from prefect.client.request import Request
 from prefect.client.retries import Attempts, Patience, RetryPolicy, TransientError
 
@@ -22,15 +23,28 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from prefect.client.plain_http import PlainExchange
     from prefect.client.transport import BlockingExchange
+
+    Exchange = PlainExchange | BlockingExchange
 
 __all__ = ["AsyncSession", "Session"]
 
 R = TypeVar("R")
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 # Connections of a parent process: kept, so that nothing finalises them in its child.
-_abandoned: "list[BlockingExchange]" = []
+_abandoned: "list[Exchange]" = []
 _is_exiting = False
+
+
+def _exchange(endpoint: Endpoint) -> "Exchange":
+    from prefect.client.plain_http import PlainExchange, is_plain  # noqa: PLC0415 - programs without requests need none
+
+    if is_plain(endpoint.url):
+        return PlainExchange(endpoint)
+    from prefect.client.transport import BlockingExchange  # noqa: PLC0415 - imports gql, which takes a while
+
+    return BlockingExchange(endpoint)
 
 
 class Session:
@@ -50,7 +64,7 @@ class Session:
         self._headers = dict(headers or {})
         self._retry_for = retry_for
         self._policy = RetryPolicy.from_settings().limited_to(retry_for)
-        self._exchange: BlockingExchange | None = None
+        self._exchange: Exchange | None = None
         self._owner = 0
         self._streaming: AsyncSession | None = None
         self._generation = -1
@@ -94,22 +108,20 @@ class Session:
             self._streaming = session
         return session
 
-    def _opened(self) -> "BlockingExchange":
+    def _opened(self) -> "Exchange":
         # As above; and what belongs to a parent process is left alone.
         exchange = self._exchange
         if exchange is None or self._owner != os.getpid():
-            from prefect.client.transport import BlockingExchange  # noqa: PLC0415 - imports gql, which takes a while
-
             if exchange is not None:
                 _abandoned.append(exchange)
-            exchange = BlockingExchange(self.endpoint)
+            exchange = _exchange(self.endpoint)
             self._owner = os.getpid()
             self._exchange = exchange
         return exchange
 
     def _tried(
         self,
-        attempt_once: "Callable[[BlockingExchange], R]",
+        attempt_once: "Callable[[Exchange], R]",
         *,
         retry: bool,
         retry_for: float | None,
@@ -179,9 +191,7 @@ class Session:
         patience: Patience | None = None,
     ) -> dict[str, Any]:
         """Send GraphQL text and return the whole answer; as `AsyncSession.send`."""
-        from prefect.client.transport import PreparedRequest  # noqa: PLC0415 - imports gql, which takes a while
-
-        request = PreparedRequest(document, name, variables)
+        request = Prepared(document, name, variables)
         everything = self.endpoint.headers({**self._headers, **(headers or {})})
         return self._tried(
             lambda exchange: checked(exchange.send(request, everything), raise_errors=raise_errors),

@@ -25,7 +25,9 @@ from prefect.client.errors import (
     SubscriptionsUnavailable,
     error_from_answer,
 )
-from prefect.client.transport import RETRYABLE_STATUS, TOO_MANY_REQUESTS, PreparedRequest, system_reason
+from prefect.client.failures import RETRYABLE_STATUS, TOO_MANY_REQUESTS, system_reason
+from prefect.client.prepared import Prepared
+from prefect.client.transport import PreparedRequest
 from prefect.exceptions import AuthorizationError
 
 __all__ = ["stream"]
@@ -72,7 +74,7 @@ class _Connection(WebsocketsProtocolTransportBase):
 
 
 async def stream(
-    endpoint: Endpoint, request: PreparedRequest, headers: Mapping[str, str]
+    endpoint: Endpoint, request: Prepared, headers: Mapping[str, str]
 ) -> AsyncGenerator[Mapping[str, Any], None]:
     """Yield the `data` of every event of a subscription, over a websocket of its own, until the API completes it.
 
@@ -85,7 +87,7 @@ async def stream(
     except (TransportError, TimeoutError) as failure:
         raise _sorted_stream(endpoint, failure) from failure
     try:
-        async with aclosing(transport.subscribe(request.simplified())) as results:
+        async with aclosing(transport.subscribe(PreparedRequest(request.simplified()))) as results:
             async for result in results:
                 if result.errors:
                     raise error_from_answer(result.errors)
