@@ -18,6 +18,7 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from prefect._generated import operations as ops
+from prefect.client import plain_http
 from prefect.client.errors import (
     ApiError,
     ApiUnreachable,
@@ -38,8 +39,11 @@ def failed(message, code=None):
     return {"data": None, "errors": [error]}
 
 
-@pytest.fixture
-def session(api):
+@pytest.fixture(params=["plain", "gql"])
+def session(api, request, monkeypatch):
+    """Return a session over either transport; which one it is must not be seen."""
+    if request.param == "gql":
+        monkeypatch.setattr(plain_http, "is_plain", lambda _url: False)
     with Session(api.url, retry_for=20) as open_session:
         yield open_session
 
