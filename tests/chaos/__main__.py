@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -38,15 +39,16 @@ async def try_once(seed: int, seconds: float, runs: int, *, short: bool, limit: 
         say(f"seed {seed}: all started after {time.monotonic() - began:.1f} s")
         faults = Faults(world)
         busy = seconds if short else seconds * BUSY
-        least = len(KINDS) if short else 0
         mix = Mix(real_flows={"steps": 4, "slow": 1, "mapped": 1}, tiny_flows={"tiny": 1}) if short else Mix()
-        planned = schedule(random.Random(seed), gap)
+        endless = schedule(random.Random(seed), gap)
         load = Load(world, chance, runs, busy, mix)
         progress = asyncio.create_task(tell(world, load, faults))
+        folder = ROOT / "build" / "chaos" / f"seed-{seed}"
         all_created = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(faults.run(planned, least, all_created))
+                breaking = faults.run(islice(endless, len(KINDS)), None) if short else faults.run(endless, all_created)
+                group.create_task(breaking)
                 await load.run()
                 all_created.set()
             say(f"all created and all faults done after {time.monotonic() - began:.0f} s; waiting for the last runs")
@@ -56,9 +58,9 @@ async def try_once(seed: int, seconds: float, runs: int, *, short: bool, limit: 
             await all_ended(world)
         finally:
             progress.cancel()
+            world.save_outputs(folder)
         history = await read_history(world.dsn, world.journals)
         outcome = Outcome(seed, time.monotonic() - began, faults.counts(), history, check(history))
-        folder = ROOT / "build" / "chaos" / f"seed-{seed}"
         save(
             history,
             folder / "history.json",
@@ -67,7 +69,6 @@ async def try_once(seed: int, seconds: float, runs: int, *, short: bool, limit: 
             missed=[fault.kind for fault in faults.missed],
             violations=[str(violation) for violation in outcome.violations],
         )
-        world.save_outputs(folder)
     return outcome
 
 

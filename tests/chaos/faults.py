@@ -12,7 +12,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import psutil
@@ -62,17 +62,17 @@ class Faults:
         self.done: list[Done] = []
         self.missed: list[Planned] = []
 
-    async def run(self, planned: Iterator[Planned], least: int, until: asyncio.Event) -> None:
-        """Do everything at its time, at least so many faults and until then; returns when all is whole again."""
+    async def run(self, planned: Iterable[Planned], until: asyncio.Event | None) -> None:
+        """Do everything at its time, or what comes until then; returns when all is whole again."""
         self._began = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            for number, fault in enumerate(planned):
-                wait = self._began + fault.at - time.monotonic()
-                if number < least:
-                    await asyncio.sleep(max(0.0, wait))
+            for fault in planned:
+                wait = max(0.0, self._began + fault.at - time.monotonic())
+                if until is None:
+                    await asyncio.sleep(wait)
                 else:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(until.wait(), max(0.0, wait))
+                        await asyncio.wait_for(until.wait(), wait)
                     if until.is_set():
                         return
                 group.create_task(self._do(fault))
