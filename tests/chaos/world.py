@@ -133,6 +133,7 @@ class World:
             "PREFECT__CLOUD__CHECK_CANCELLATION_INTERVAL": "1",
             "PREFECT__CLOUD__LOGGING_HEARTBEAT": "0.5",
             "PREFECT__CLOUD__REQUEST_TIMEOUT": "3",
+            "PREFECT__LOGGING__LEVEL": "DEBUG",
             "PREFECT__CLOUD__AGENT__GRACE_SECONDS": "2",
         }
 

@@ -146,13 +146,31 @@ def _queued(operation):
 # -- §27.2.1, §27.5: an API that cannot be asked ---------------------------------------------------------------------
 
 
-def test_a_run_that_cannot_be_read_does_not_begin(api):
+def test_a_run_that_cannot_be_read_does_not_begin(api, caplog):
     with Flow("unknown") as flow:
         one()
     with prefect.context(flow_run_id=str(uuid.uuid4())):
         end = CloudFlowRunner(flow).run()
     assert isinstance(end, Failed)
     assert end.message == "Could not retrieve state from Prefect Cloud"
+    assert "Failed to retrieve flow state with error: ObjectNotFoundError" in caplog.text
+
+
+def test_a_run_that_cannot_be_understood_fails(create, client, monkeypatch):
+    """Left as it is, it would be started again and again, with the same end."""
+    with Flow("strange") as flow:
+        one()
+    flow_run_id = create(flow)
+
+    def misunderstand(_client, _flow_run_id):
+        raise AttributeError("no such thing")
+
+    monkeypatch.setattr(prefect.Client, "get_flow_run_info", misunderstand)
+    with prefect.context(flow_run_id=flow_run_id):
+        CloudFlowRunner(flow).run()
+    state = client.get_flow_run_state(flow_run_id)
+    assert isinstance(state, Failed)
+    assert state.message == "Unexpected error while running flow: AttributeError('no such thing')"
 
 
 # -- §27.8: caching --------------------------------------------------------------------------------------------------

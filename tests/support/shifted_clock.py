@@ -5,6 +5,7 @@ the program starts has the clock of the machine, and so has everything that meas
 """
 
 import datetime as dt
+import os
 import runpy
 import signal
 import sys
@@ -18,14 +19,14 @@ _file = Path(sys.argv[1]) if __name__ == "__main__" else Path()
 
 class _IsAnyDatetime(type):
     def __instancecheck__(cls, instance):
-        return isinstance(instance, _real_datetime)
+        return isinstance(instance, _real_datetime) if cls is ShiftedDatetime else type.__instancecheck__(cls, instance)
 
 
 class ShiftedDatetime(_real_datetime, metaclass=_IsAnyDatetime):
-    """Tells the shifted time; every instance is a usual datetime."""
+    """Tells the shifted time; every instance is a usual datetime, or one of a subclass of somebody else."""
 
     def __new__(cls, *args, **kwargs):
-        return _real_datetime(*args, **kwargs)
+        return _real_datetime.__new__(_real_datetime if cls is ShiftedDatetime else cls, *args, **kwargs)
 
     @classmethod
     def now(cls, tz=None):
@@ -41,9 +42,16 @@ def _read(*_):
     _ahead = float(_file.read_text() or 0)
 
 
+def _forget():
+    global _ahead  # noqa: PLW0603 - as above
+    _ahead = 0.0
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
 def main():
     _read()
     signal.signal(signal.SIGUSR1, _read)
+    os.register_at_fork(after_in_child=_forget)
     time.time = lambda: _real_time() + _ahead
     dt.datetime = ShiftedDatetime
     program, *arguments = sys.argv[2:]

@@ -22,7 +22,7 @@ from prefect.engine.flow_pass import FlowPass
 from prefect.engine.flow_runner import FlowRunner
 from prefect.engine.runner import ENDRUN
 from prefect.engine.state import Cancelled, Failed, Queued, State
-from prefect.exceptions import VersionLockMismatchSignal
+from prefect.exceptions import ClientError, VersionLockMismatchSignal
 from prefect.utilities.context import context as prefect_context
 from prefect.utilities.datetimes import utcnow
 
@@ -117,8 +117,9 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
         """Read the run, its parameters and its task runs from the API."""
         try:
             info = self._info(context.get("flow_run_id", ""))
-        except Exception as error:
-            self.logger.debug("Failed to retrieve flow state with error: %r", error)
+        except ClientError as error:
+            # The run is left as it is: when its lease ends another process tries.
+            self.logger.warning("Failed to retrieve flow state with error: %r", error)
             raise ENDRUN(state or Failed("Could not retrieve state from Prefect Cloud")) from error
         context.update(info.context or {})
         context.update(
