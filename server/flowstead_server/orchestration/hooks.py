@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from flowstead_server.domain.errors import FlowsteadError, ForeignKeyViolationError, NotFoundError
-from flowstead_server.domain.hooks import check_config, checked_states, event_text, hook_requests
+from flowstead_server.domain.hooks import (
+    MESSAGE_TYPE,
+    check_config,
+    check_secret,
+    checked_states,
+    event_text,
+    hook_requests,
+)
 from flowstead_server.domain.serialized_states import encode
-from flowstead_server.orchestration.hook_sender import send
+from flowstead_server.orchestration.hook_sender import HookSender
 from flowstead_server.store import hooks, messages
 
 if TYPE_CHECKING:
@@ -23,39 +30,44 @@ if TYPE_CHECKING:
 # What a test event says of a run when none is named.
 _DUMMY: Final = "test"
 _DUMMY_SLUG: Final = "test-slug"
-_MESSAGE_TYPE: Final = "CLOUD_HOOK"
 
 
 @dataclass(frozen=True, slots=True)
 class CreateCloudHook:
-    """A hook; null `version_group_id`: for every flow. `states` are names in any case."""
+    """A hook; null `version_group_id`: for every flow. `states` are names in any case. `secret` signs what is sent."""
 
     type: str
     states: Sequence[str]
     config: object = None
     name: str | None = None
     version_group_id: str | None = None
+    secret: str | None = None
     tenant_id: UUID | None = None
 
 
 async def create_cloud_hook(database: Database, caller: Caller, request: CreateCloudHook) -> UUID:
-    """Store a hook. Raises ForeignKeyViolationError (another tenant), BadInputError (states, config)."""
+    """Store a hook. Raises ForeignKeyViolationError (another tenant), BadInputError (states, config, secret)."""
     if request.tenant_id not in {None, caller.tenant_id}:
         raise ForeignKeyViolationError
     states = encode(checked_states(request.states))
-    config = encode(check_config(request.type, request.config))
+    rules = database.part(HookSender).rules
+    config = encode(check_config(request.type, request.config, rules.addresses))
+    secret = check_secret(request.type, request.secret)
     return await hooks.create(
-        database, caller.tenant_id, request.type, request.name, request.version_group_id, states, config
+        database, caller.tenant_id, request.type, request.name, request.version_group_id, states, config, secret
     )
 
 
 async def set_cloud_hook_active(database: Database, caller: Caller, hook_id: UUID, *, active: bool) -> bool:
-    """Switch a hook on or off; false if there is none."""
-    return await hooks.set_active(database, caller.tenant_id, hook_id, active=active)
+    """Switch a hook on or off; false if there is none. What waits for one that is off is sent when it is on again."""
+    changed = await hooks.set_active(database, caller.tenant_id, hook_id, active=active)
+    if changed and active:
+        database.hints.runs_changed(())
+    return changed
 
 
 async def delete_cloud_hook(database: Database, caller: Caller, hook_id: UUID) -> bool:
-    """Delete a hook; false if there is none."""
+    """Delete a hook with what waits for it; false if there is none."""
     return await hooks.delete(database, caller.tenant_id, hook_id)
 
 
@@ -67,12 +79,16 @@ async def try_cloud_hook(
         hook = await hooks.get(database, caller.tenant_id, hook_id)
         if hook is None:
             raise NotFoundError(f"Cloud hook {hook_id} not found")
+        sender = database.part(HookSender)
+        rules = sender.rules
         event = await _test_event(database, caller, flow_run_id, state_name)
         if hook.type == "PREFECT_MESSAGE":
-            content = encode({"type": _MESSAGE_TYPE, "event": event})
-            await messages.create(database, caller.tenant_id, _MESSAGE_TYPE, event_text(event), content)
-        else:
-            await send(hook_requests(hook.type, hook.config, event))
+            content = encode({"type": MESSAGE_TYPE, "event": event})
+            await messages.create(database, caller.tenant_id, MESSAGE_TYPE, event_text(event, rules.link_base), content)
+        for request in hook_requests(
+            hook.type, hook.config, event, link_base=rules.link_base, secret=hook.secret, timeout=rules.timeout
+        ):
+            await sender.send(request)
     except FlowsteadError as error:
         return error.message
     return None

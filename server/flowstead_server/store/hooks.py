@@ -23,6 +23,7 @@ class Hook:
 
     type: str
     config: dict[str, Any]
+    secret: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,19 @@ async def create(
     version_group_id: str | None,
     states: str,
     config: str,
+    secret: str | None,
 ) -> UUID:
     """Insert a hook (states and config: JSON text)."""
-    hook_id: UUID = await executor.fetch_value(_SQL["create"], tenant_id, kind, name, version_group_id, states, config)
+    hook_id: UUID = await executor.fetch_value(
+        _SQL["create"], tenant_id, kind, name, version_group_id, states, config, secret
+    )
     return hook_id
 
 
 async def get(executor: Executor, tenant_id: UUID, hook_id: UUID) -> Hook | None:
     """Return a hook; null if there is none."""
     row = await executor.fetch_row(_SQL["get"], tenant_id, hook_id)
-    return None if row is None else Hook(row["type"], orjson.loads(row["config"]))
+    return None if row is None else Hook(row["type"], orjson.loads(row["config"]), row["secret"])
 
 
 async def set_active(executor: Executor, tenant_id: UUID, hook_id: UUID, *, active: bool) -> bool:

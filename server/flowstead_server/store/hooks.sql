@@ -1,10 +1,10 @@
 -- name: create
-insert into cloud_hook (tenant_id, type, name, version_group_id, states, config)
-values ($1, $2, $3, $4, $5::jsonb, $6::jsonb)
+insert into cloud_hook (tenant_id, type, name, version_group_id, states, config, secret)
+values ($1, $2, $3, $4, $5::jsonb, $6::jsonb, $7)
 returning id;
 
 -- name: get
-select type, config from cloud_hook where tenant_id = $1 and id = $2;
+select type, config, secret from cloud_hook where tenant_id = $1 and id = $2;
 
 -- name: set_active
 update cloud_hook set active = $3 where tenant_id = $1 and id = $2;

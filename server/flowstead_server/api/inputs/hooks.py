@@ -43,6 +43,9 @@ class CreateCloudHookInput:
     version_group_id: str | None = strawberry.field(description="Only for runs of this flow; null means of all.")
     states: list[str] = strawberry.field(description="Names of states, such as `Failed`, in any case.")
     config: JSON | None = strawberry.field(description="How the system is called: a JSON object that fits the type.")
+    secret: str | None = strawberry.field(
+        description="Signs what a WEBHOOK or SLACK_WEBHOOK sends, in the header X-Flowstead-Signature; never shown."
+    )
 
 
 @wire_input(name="test_cloud_hook_input", description="A cloud hook to try out.")
@@ -73,3 +76,10 @@ class SetCloudHookInactiveInput:
     """Input of `set_cloud_hook_inactive`."""
 
     cloud_hook_id: UUID = strawberry.field(description=_HOOK_ID)
+
+
+@wire_input(name="retry_cloud_hook_delivery_input", description="The delivery to try again.")
+class RetryCloudHookDeliveryInput:
+    """Input of `retry_cloud_hook_delivery`."""
+
+    cloud_hook_delivery_id: UUID = strawberry.field(description="Id of the delivery.")

@@ -7,6 +7,7 @@ from flowstead_server.api.fields import mutation
 from flowstead_server.api.inputs.hooks import (
     CreateCloudHookInput,
     DeleteCloudHookInput,
+    RetryCloudHookDeliveryInput,
     SetCloudHookActiveInput,
     SetCloudHookInactiveInput,
     TestCloudHookInput,
@@ -14,7 +15,7 @@ from flowstead_server.api.inputs.hooks import (
 )
 from flowstead_server.api.payloads import CloudHookIdPayload, SuccessPayload
 from flowstead_server.api.scalars import plain
-from flowstead_server.orchestration import hooks
+from flowstead_server.orchestration import hook_deliveries, hooks
 
 
 @strawberry.type
@@ -30,6 +31,7 @@ class HookMutations:
             config=plain(input_.config),
             name=input_.name,
             version_group_id=input_.version_group_id,
+            secret=input_.secret,
             tenant_id=input_.tenant_id,
         )
         return CloudHookIdPayload(id=await hooks.create_cloud_hook(info.context.database, info.context.caller, request))
@@ -64,5 +66,17 @@ class HookMutations:
         context = info.context
         success = await hooks.set_cloud_hook_active(
             context.database, context.caller, input_.cloud_hook_id, active=False
+        )
+        return SuccessPayload(success=success)
+
+    @mutation(
+        description="Try a delivery of a cloud hook now: a dead one from the start, a waiting one before its time."
+    )
+    async def retry_cloud_hook_delivery(
+        self, info: Info, input_: Input[RetryCloudHookDeliveryInput]
+    ) -> SuccessPayload | None:
+        """Try a delivery again."""
+        success = await hook_deliveries.retry_cloud_hook_delivery(
+            info.context.database, info.context.caller, input_.cloud_hook_delivery_id
         )
         return SuccessPayload(success=success)

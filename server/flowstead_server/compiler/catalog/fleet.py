@@ -1,4 +1,4 @@
-"""Agents, their configurations, cloud hooks and messages, as data for the compiler."""
+"""Agents, their configurations, cloud hooks with their deliveries, and messages, as data for the compiler."""
 
 from __future__ import annotations
 
@@ -47,6 +47,28 @@ CLOUD_HOOK = table(
         Column("active", Scalar.BOOLEAN, "Whether the hook is on.", nullable=False),
         Column("version_group_id", Scalar.STRING, "The flow that the hook listens to; null: every flow."),
     ),
+    [to_many("deliveries", "cloud_hook_delivery", "cloud_hook_id", "What the hook has to tell, or has told lately.")],
+)
+
+CLOUD_HOOK_DELIVERY = table(
+    "cloud_hook_delivery",
+    "One change of state that a cloud hook tells, or has told lately.",
+    identified(
+        "delivery",
+        Column("cloud_hook_id", Scalar.UUID, "The cloud hook.", nullable=False),
+        Column("flow_run_id", Scalar.UUID, "The flow run whose state has changed.", nullable=False),
+        Column("event_id", Scalar.UUID, "The event's id; also that of the state.", nullable=False),
+        Column("state", Scalar.STRING, "Waiting, Delivered, or Dead: not tried any more.", nullable=False),
+        Column("attempts", Scalar.INT, "How often it has been tried.", nullable=False),
+        Column("next_attempt", Scalar.TIMESTAMPTZ, "When it is tried next; null: never."),
+        Column("last_attempt", Scalar.TIMESTAMPTZ, "When it was last tried."),
+        Column("last_error", Scalar.STRING, "Why it did not arrive; null: it did, or has not been tried."),
+    ),
+    [
+        to_one("cloud_hook", "cloud_hook", "cloud_hook_id", "The cloud hook."),
+        to_one("flow_run", "flow_run", "flow_run_id", "The flow run; null: it is gone."),
+        to_one("flow_run_state", "flow_run_state", "event_id", "The state that is told; null: its run is gone."),
+    ],
 )
 
 MESSAGE = table(
@@ -61,4 +83,4 @@ MESSAGE = table(
     ),
 )
 
-TABLES = (AGENT, AGENT_CONFIG, CLOUD_HOOK, MESSAGE)
+TABLES = (AGENT, AGENT_CONFIG, CLOUD_HOOK, CLOUD_HOOK_DELIVERY, MESSAGE)
