@@ -1,51 +1,24 @@
 """Cloud hooks: what is stored, and a test event on its way to a real receiver."""
 
-import asyncio
-import contextlib
-import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hook_receivers import receiver
 from serialized_flows import serialized_flow
 
+from flowstead_server.domain.addresses import AddressRules
+from flowstead_server.domain.hook_rules import HookRules
+from flowstead_server.orchestration.hook_sender import HookSender
+
 NOBODY = "00000000-0000-4000-8000-000000000000"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+NOBODY_LISTENS = "http://127.0.0.1:1/"
 
 
-class Receiver:
-    """An HTTP server that keeps what it was sent."""
-
-    def __init__(self, answer: bytes | None) -> None:
-        self.answer = answer
-        self.requests: list[tuple[str, dict[str, Any]]] = []
-        self.released = asyncio.Event()
-        self.url = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(next(line for line in head.splitlines() if line.startswith("content-length")).split(":")[1])
-        self.requests.append((head, json.loads(await reader.readexactly(length))))
-        if self.answer is None:
-            await self.released.wait()
-        else:
-            writer.write(self.answer)
-            await writer.drain()
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-
-@contextlib.asynccontextmanager
-async def receiver(answer: bytes | None = OK) -> AsyncIterator[Receiver]:
-    made = Receiver(answer)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
-    async with server:
-        try:
-            yield made
-        finally:
-            made.released.set()
+@pytest.fixture
+def api(own_api: Any) -> Any:
+    """A server that may call receivers on this machine."""
+    own_api.database.part(HookSender).rules = HookRules(addresses=AddressRules(allow_private=True))
+    return own_api
 
 
 async def new_hook(api: Any, kind: str = "WEBHOOK", **config: Any) -> str:
@@ -170,7 +143,7 @@ async def test_a_receiver_that_does_not_accept(api: Any, answer: bytes | None, r
 
 
 async def test_failures_are_answered_and_not_raised(api: Any) -> None:
-    hook = await new_hook(api, url="http://127.0.0.1:1/")
+    hook = await new_hook(api, url=NOBODY_LISTENS)
     assert "cannot be reached" in (await attempt(api, hook))["error"]
     assert (await attempt(api, NOBODY))["error"] == f"Cloud hook {NOBODY} not found"
     assert (await attempt(api, hook, flow_run_id=NOBODY))["error"] == f"Flow run {NOBODY} not found"

@@ -13,7 +13,7 @@ from serialized_flows import compressed, serialized_edge, serialized_flow, seria
 from flowstead_server.api.schema import api_schema
 from flowstead_server.services.log_batches import LogBatches
 
-HOOK = {"type": "WEBHOOK", "name": "h", "states": ["Failed"], "config": {"url": "http://localhost:1/"}}
+HOOK = {"type": "WEBHOOK", "name": "h", "states": ["Failed"], "config": {"url": "https://example.com/"}}
 
 
 @dataclass

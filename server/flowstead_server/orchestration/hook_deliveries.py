@@ -121,11 +121,10 @@ class HookDeliverer:
             self._look.clear()
             await self._start_due()
             rest = end - loop.time()
-            if self._calls and rest > 0:
-                await self._wait(rest)
-            self._collect(counts)
-            if not self._calls or end <= loop.time():
+            if not self._calls or rest <= 0:
                 return Delivered(**counts)
+            await self._wait(rest)
+            self._collect(counts)
 
     async def close(self) -> None:
         """Give what is under way a moment to end, then end it; it is sent again when its lease ends."""

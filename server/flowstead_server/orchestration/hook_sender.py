@@ -48,16 +48,20 @@ class HookSender:
     def __init__(self, _database: Database) -> None:
         self.rules = HookRules()
         self._lookups = Lookups()
-        self._tls: ssl.SSLContext | None = None
+        self._tls: asyncio.Future[ssl.SSLContext] | None = None
 
     async def send(self, request: HookRequest) -> None:
         """Send one request. Raises DeliveryError."""
+        if self._tls is None:
+            # takes long enough, the first time, to hold up others
+            self._tls = asyncio.ensure_future(asyncio.to_thread(_tls_context))
+        tls = await asyncio.shield(self._tls)
         import httpx  # noqa: PLC0415 - slow to load, and a server seldom needs it
 
         try:
             # httpx bounds each step only, and a server that answers byte by byte takes many
             async with asyncio.timeout(request.timeout):
-                answer = await self._send(request)
+                answer = await self._send(request, tls)
         except (TimeoutError, httpx.TimeoutException):
             raise DeliveryError(f"The hook's receiver did not answer within {request.timeout:g} seconds.") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, ValueError) as error:
@@ -69,7 +73,7 @@ class HookSender:
                 _wanted_pause(answer.headers.get("Retry-After", "")),
             )
 
-    async def _send(self, request: HookRequest) -> httpx.Response:
+    async def _send(self, request: HookRequest, tls: ssl.SSLContext) -> httpx.Response:
         import httpx  # noqa: PLC0415 - as above
 
         url = httpx.URL(request.url)
@@ -77,10 +81,8 @@ class HookSender:
         headers = {"User-Agent": "Flowstead", **request.headers, "Host": url.netloc.decode("ascii")}
         if request.secret is not None:
             headers[SIGNATURE_HEADER] = signature(request.secret, request.body, int(time.time()))
-        if self._tls is None:
-            self._tls = httpx.create_ssl_context()
         # A client for each request: a connection that was checked for one name must not serve another one.
-        async with httpx.AsyncClient(verify=self._tls, follow_redirects=False, trust_env=False) as client:
+        async with httpx.AsyncClient(verify=tls, follow_redirects=False, trust_env=False) as client:
             for number, address in enumerate(addresses, start=1):
                 try:
                     async with client.stream(
@@ -111,6 +113,12 @@ class HookSender:
                 "refused. Whoever runs the server can allow it with PREFECT__SERVER__HOOKS__ALLOWED_HOSTS."
             )
         return allowed[:_MOST_ADDRESSES]
+
+
+def _tls_context() -> ssl.SSLContext:
+    import httpx  # noqa: PLC0415 - as above
+
+    return httpx.create_ssl_context()
 
 
 def _wanted_pause(header: str) -> timedelta:

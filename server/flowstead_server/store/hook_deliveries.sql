@@ -2,7 +2,8 @@
 -- Hooks that have something waiting are found by jumping from one to the next in the index; of each, the longest due are
 -- taken, as many as its share allows, so that no hook holds up another. Hooks that are switched off keep theirs.
 -- Of one run, a hook is told one thing after the other: what failed less than three times holds up what came after it.
--- The limit inside is a literal on purpose, as in queue.sql.
+-- The limit inside is a literal on purpose, as in queue.sql; so are the orders that only the index of waiting rows has, and
+-- the subquery in place of `not exists`, which would be joined with all that waits.
 -- $1 hooks that are being called right now (JSON list of {id, calls}), $2 calls of a hook at a time (at most 8),
 -- $3 how many, $4 lease
 -- name: take
@@ -11,7 +12,7 @@ with recursive waiting (hook_id) as (
         select d.cloud_hook_id
         from cloud_hook_delivery d
         where d.state = 'Waiting'
-        order by d.cloud_hook_id
+        order by d.cloud_hook_id, d.next_attempt, d.seq
         limit 1
     )
     union all
@@ -19,7 +20,7 @@ with recursive waiting (hook_id) as (
         select d.cloud_hook_id
         from cloud_hook_delivery d
         where d.state = 'Waiting' and d.cloud_hook_id > w.hook_id
-        order by d.cloud_hook_id
+        order by d.cloud_hook_id, d.next_attempt, d.seq
         limit 1
     )
     from waiting w
@@ -39,13 +40,14 @@ candidates as materialized (
             select d.id, d.next_attempt, d.seq
             from cloud_hook_delivery d
             where d.cloud_hook_id = h.id and d.state = 'Waiting' and d.next_attempt <= now()
-                and not exists (
-                    select
+                and (
+                    select e.id
                     from cloud_hook_delivery e
                     where e.cloud_hook_id = d.cloud_hook_id and e.flow_run_id = d.flow_run_id and e.state = 'Waiting'
                         and e.seq < d.seq
                         and (e.attempts < 3 or (e.attempts = 3 and e.lease is not null))
-                )
+                    limit 1
+                ) is null
             order by d.next_attempt, d.seq
             limit 8
         ) d
@@ -137,7 +139,7 @@ with recursive waiting (hook_id) as (
         select d.cloud_hook_id
         from cloud_hook_delivery d
         where d.state = 'Waiting'
-        order by d.cloud_hook_id
+        order by d.cloud_hook_id, d.next_attempt, d.seq
         limit 1
     )
     union all
@@ -145,7 +147,7 @@ with recursive waiting (hook_id) as (
         select d.cloud_hook_id
         from cloud_hook_delivery d
         where d.state = 'Waiting' and d.cloud_hook_id > w.hook_id
-        order by d.cloud_hook_id
+        order by d.cloud_hook_id, d.next_attempt, d.seq
         limit 1
     )
     from waiting w
