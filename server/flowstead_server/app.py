@@ -208,7 +208,7 @@ async def _connect_parts(
     hub = await parts.enter_async_context(running_hub(database))
     services: list[Service[Any]] = [HeartbeatReception(database, settings.liveness.rules)]
     if settings.services:
-        services += background_services(settings, database)
+        services += background_services(settings, database, hub)
     await parts.enter_async_context(running_services(services))
     return WebApplication(
         schema=schema,

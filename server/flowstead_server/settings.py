@@ -12,7 +12,9 @@ from pathlib import Path
 
 from flowstead_server.command_line import DEFAULT_PORT, LEVELS, Program, parser_of
 from flowstead_server.compiler.limits import MOST_ROWS, Limits
+from flowstead_server.domain.addresses import AddressRules, parse_allowed
 from flowstead_server.domain.errors import StartupError
+from flowstead_server.domain.hook_rules import HookRules
 from flowstead_server.domain.liveness import LivenessRules
 from flowstead_server.domain.retention import DEFAULT_RULES, MOST_DAYS, Rule
 from flowstead_server.domain.scheduling import MissedRuns, SchedulingRules
@@ -74,6 +76,8 @@ class Settings:
     scheduling: SchedulingRules = field(default_factory=SchedulingRules)
     dry_run: bool = False
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    hooks_service: bool = True
+    hooks: HookRules = field(default_factory=HookRules)
     services: bool = True
     metrics: bool = True
 
@@ -143,6 +147,8 @@ def read_settings(
         scheduling=_read_scheduling(source),
         dry_run=options.dry_run,
         retention=_read_retention(source),
+        hooks_service=source.flag("PREFECT__SERVER__SERVICES__HOOKS", default=True),
+        hooks=_read_hooks(source),
         services=not options.no_services and source.flag("PREFECT__SERVER__SERVICES__ENABLED", default=True),
         metrics=source.flag("PREFECT__SERVER__METRICS", default=True),
     )
@@ -205,6 +211,40 @@ def _read_retention(source: "_Environment") -> RetentionSettings:
     )
 
 
+def _read_hooks(source: "_Environment") -> HookRules:
+    defaults, most_days = HookRules(), 3650
+
+    def number(name: str, default: int, most: int) -> int:
+        variable = f"PREFECT__SERVER__HOOKS__{name}"
+        value = source.number(variable, default)
+        if not 1 <= value <= most:
+            raise StartupError(f"The environment variable {variable} must be between 1 and {most}, not {value}.")
+        return value
+
+    def seconds(name: str, default: timedelta) -> timedelta:
+        return timedelta(seconds=source.seconds(f"PREFECT__SERVER__HOOKS__{name}", default.total_seconds()))
+
+    variable = "PREFECT__SERVER__HOOKS__ALLOWED_HOSTS"
+    try:
+        hosts, networks = parse_allowed((source.text(variable) or "").split(","))
+    except ValueError as error:
+        raise StartupError(
+            f"The environment variable {variable} must be hosts and networks with commas between them, but "
+            f"{str(error)!r} is neither."
+        ) from None
+    timeout = "PREFECT__SERVER__HOOKS__TIMEOUT"
+    return HookRules(
+        attempts=number("ATTEMPTS", defaults.attempts, 1000),
+        first_pause=seconds("FIRST_PAUSE", defaults.first_pause),
+        longest_pause=seconds("LONGEST_PAUSE", defaults.longest_pause),
+        timeout=source.seconds(timeout, 0.0, most=30) if source.text(timeout) else None,
+        link_base=(source.text("PREFECT__SERVER__HOOKS__LINK_URL") or defaults.link_base).rstrip("/"),
+        addresses=AddressRules(source.flag("PREFECT__SERVER__HOOKS__ALLOW_PRIVATE"), hosts, networks),
+        keep_delivered=timedelta(days=number("KEEP_DELIVERED_DAYS", defaults.keep_delivered.days, most_days)),
+        keep_dead=timedelta(days=number("KEEP_DEAD_DAYS", defaults.keep_dead.days, most_days)),
+    )
+
+
 def _read_limits(source: "_Environment", *, disable_introspection: bool) -> Limits:
     defaults = Limits()
 
@@ -253,7 +293,7 @@ class _Environment:
             raise StartupError(f"The environment variable {name} must be a whole number, not {text!r}.")
         return number
 
-    def seconds(self, name: str, default: float, least: float = _MIN_SECONDS) -> float:
+    def seconds(self, name: str, default: float, least: float = _MIN_SECONDS, most: float = _MAX_SECONDS) -> float:
         text = self.text(name)
         if text is None:
             return default
@@ -261,8 +301,8 @@ class _Environment:
             seconds = float(text)
         except ValueError:
             seconds = 0.0
-        if not least <= seconds <= _MAX_SECONDS:
-            bounds = f"{least:g} and {_MAX_SECONDS}"
+        if not least <= seconds <= most:
+            bounds = f"{least:g} and {most}"
             raise StartupError(f"The environment variable {name} must be seconds between {bounds}, not {text!r}.")
         return seconds
 

@@ -13,7 +13,7 @@ from serialized_flows import compressed, serialized_edge, serialized_flow, seria
 from flowstead_server.api.schema import api_schema
 from flowstead_server.services.log_batches import LogBatches
 
-HOOK = {"type": "WEBHOOK", "name": "h", "states": ["Failed"], "config": {"url": "https://example.com/"}}
+HOOK = {"type": "WEBHOOK", "name": "h", "states": ["Failed", "Scheduled"], "config": {"url": "https://example.com/"}}
 
 
 @dataclass
@@ -35,6 +35,7 @@ class World:
     message: str
     tenant: str
     hook: str
+    delivery: str
     message_hook: str
     key_value: str
     tag_limit: str
@@ -58,11 +59,12 @@ async def world(api: Any) -> World:
     flow = await api.mutate(
         "create_flow", project_id=project["id"], serialized_flow=serialized_flow(), set_schedule_active=True
     )
+    hook = await api.mutate("create_cloud_hook", **HOOK)
     run = await api.mutate("create_flow_run", flow_id=flow["id"])
     await api.mutate(
         "set_flow_run_states", "states { id }", states=[{"flow_run_id": run["id"], "state": {"type": "Running"}}]
     )
-    found = await api.data("{ flow_group { id } task { id } task_run { id } }")
+    found = await api.data("{ flow_group { id } task { id } task_run { id } cloud_hook_delivery { id } }")
     ended = await api.mutate("create_flow_run", flow_id=flow["id"])
     await api.mutate("cancel_flow_run", "state", flow_run_id=ended["id"])
     task_run = found["task_run"][0]["id"]
@@ -87,7 +89,8 @@ async def world(api: Any) -> World:
         artifact=artifact["id"],
         message=str(message),
         tenant=str(api.tenant_id),
-        hook=(await api.mutate("create_cloud_hook", **HOOK))["id"],
+        hook=hook["id"],
+        delivery=found["cloud_hook_delivery"][0]["id"],
         message_hook=(await api.mutate("create_cloud_hook", type="PREFECT_MESSAGE", states=["Failed"]))["id"],
         key_value=(await api.mutate("set_key_value", key="k", value=1))["id"],
         tag_limit=(await api.mutate("update_task_tag_limit", tag="t", limit=1))["id"],
@@ -178,6 +181,7 @@ CASES: dict[str, Callable[[World], dict[str, Any]]] = {
     "create_cloud_hook": lambda _: HOOK,
     "test_cloud_hook": lambda w: {"cloud_hook_id": w.message_hook},
     "delete_cloud_hook": lambda w: {"cloud_hook_id": w.hook},
+    "retry_cloud_hook_delivery": lambda w: {"cloud_hook_delivery_id": w.delivery},
     "set_cloud_hook_active": lambda w: {"cloud_hook_id": w.hook},
     "set_cloud_hook_inactive": lambda w: {"cloud_hook_id": w.hook},
     "set_key_value": lambda _: {"key": "new", "value": [1]},

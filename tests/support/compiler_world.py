@@ -279,6 +279,22 @@ def _tenant_rows(prefix: str, tenant: str) -> dict[str, list[Row]]:
                 version_group_id=None,
             )
         ],
+        "cloud_hook_delivery": [
+            _row(
+                f"{prefix} delivery {number}",
+                tenant,
+                number,
+                cloud_hook_id=identity(f"{prefix} hook"),
+                flow_run_id=identity(f"{prefix} run {number * 9}"),
+                event_id=histories[number]["id"],
+                state=state,
+                attempts=number,
+                next_attempt=at(9) if state == "Waiting" else None,
+                last_attempt=at(number) if number else None,
+                last_error="no answer" if state == "Dead" else None,
+            )
+            for number, state in enumerate(("Waiting", "Delivered", "Dead"))
+        ],
         "message": [_row(f"{prefix} message", tenant, read=False, type="note", text="hi", content={})],
         "key_value": [
             _row(f"{prefix} pair {n}", tenant, n, key=f"key {n}", value=value)
@@ -316,6 +332,8 @@ async def insert_world(dsn: str) -> None:
                     "insert into label_set (tenant_id, labels) values ($1, '{}'), ($2, '{}')", UUID(OURS), UUID(THEIRS)
                 )
                 extra, source = ", label_set_id", ", (select l.id from label_set l where l.tenant_id = r.tenant_id)"
+            if table == "cloud_hook_delivery":
+                extra, source = ", seq", ", 1"
             if table == "auth_api_key":
                 extra, source = ", key_hash", ", sha256(convert_to(r.id::text, 'UTF8'))"
             names = ", ".join(f'"{name}"' for name in rows[0])

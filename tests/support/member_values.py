@@ -46,6 +46,9 @@ async def belongings_of(database: Database, caller: Caller, mark: str) -> Belong
     )
     config = await agents.create_agent_config(database, caller, None, mark, {})
     agent = await agents.register_agent(database, caller, agents.RegisterAgent("LocalAgent", mark, None, config))
+    hook = await hooks.create_cloud_hook(
+        database, caller, hooks.CreateCloudHook("PREFECT_MESSAGE", ["Failed", "Scheduled"])
+    )
     run = await flow_runs.create_flow_run(database, caller, flow_runs.CreateFlowRun(flow_id=flow))
     await logs.write_run_logs(database, caller, [{"flow_run_id": run, "message": mark}])
     task_run, task = await database.fetch_row("select id, task_id from task_run where flow_run_id = $1", run)
@@ -53,7 +56,6 @@ async def belongings_of(database: Database, caller: Caller, mark: str) -> Belong
     artifact = await artifacts.create_task_run_artifact(
         database, caller, artifacts.CreateArtifact(task_run_id=task_run, kind="link", data={"link": "x"})
     )
-    hook = await hooks.create_cloud_hook(database, caller, hooks.CreateCloudHook("PREFECT_MESSAGE", ["Failed"]))
     await hooks.try_cloud_hook(database, caller, hook, run, "Failed")
     message = await database.fetch_value("select id from message where tenant_id = $1", caller.tenant_id)
     await key_values.set_secret(database, caller, f"secret {mark}", mark)
@@ -71,6 +73,9 @@ async def belongings_of(database: Database, caller: Caller, mark: str) -> Belong
         "task_run_artifact_id": artifact,
         "create_task_run_artifact.id": artifact,
         "cloud_hook_id": hook,
+        "cloud_hook_delivery_id": await database.fetch_value(
+            "select id from cloud_hook_delivery where cloud_hook_id = $1", hook
+        ),
         "message_id": message,
         "key_value_id": await key_values.set_key_value(database, caller, f"key {mark}", mark),
         "delete_task_tag_limit.limit_id": await limits.update_task_tag_limit(database, caller, mark, 1),
@@ -122,7 +127,7 @@ def values_for(mutation: str, owned: Belongings) -> dict[str, Any]:
         "message": "m",
         "level": "INFO",
         "info": {},
-        "type": "PREFECT_MESSAGE" if mutation == "create_cloud_hook" else "LocalAgent",
+        "type": "WEBHOOK" if mutation == "create_cloud_hook" else "LocalAgent",
         "before": "2100-01-01T00:00:00",
         "limit": 5,
         "lease_seconds": 30,
@@ -141,7 +146,8 @@ def values_for(mutation: str, owned: Belongings) -> dict[str, Any]:
         "label": "l",
         "user_id": NOBODY,
         "expires_at": "2100-01-01T00:00:00",
-        "config": {},
+        "config": {"url": "https://example.com/"},
+        "secret": "s",
         "state_type": "SUCCESS",
         "states": ["Failed"],
     }
