@@ -6,6 +6,7 @@ import pytest
 
 from flowstead_server.command_line import Program
 from flowstead_server.domain.errors import StartupError
+from flowstead_server.domain.hook_rules import HookRules
 from flowstead_server.domain.retention import DEFAULT_RULES, Rule
 from flowstead_server.settings import is_loopback, read_settings
 
@@ -64,6 +65,30 @@ def test_days_of_retention_are_read_and_checked() -> None:
             read_settings([], {"PREFECT__SERVER__RETENTION__RUNS_DAYS": value})
 
 
+def test_hooks_can_be_told_what_they_may_call_and_how_often() -> None:
+    settings = read_settings([], {})
+    assert settings.hooks_service
+    assert settings.hooks == HookRules()
+    prefix = "PREFECT__SERVER__HOOKS__"
+    environment = {
+        "PREFECT__SERVER__SERVICES__HOOKS": "false",
+        f"{prefix}ALLOWED_HOSTS": "dashboard.internal, 10.0.0.0/8",
+        f"{prefix}ATTEMPTS": "3",
+        f"{prefix}FIRST_PAUSE": "1.5",
+        f"{prefix}TIMEOUT": "9",
+        f"{prefix}LINK_URL": "https://flows.example/",
+        f"{prefix}KEEP_DEAD_DAYS": "7",
+    }
+    settings = read_settings([], environment)
+    rules = settings.hooks
+    assert (settings.hooks_service, rules.attempts, rules.timeout, rules.keep_dead.days) == (False, 3, 9, 7)
+    assert (rules.first_pause.total_seconds(), rules.link_base) == (1.5, "https://flows.example")
+    assert rules.addresses.allow("dashboard.internal", "127.0.0.1")
+    assert rules.addresses.allow("other", "10.2.3.4")
+    assert not rules.addresses.allow("other", "127.0.0.1")
+    assert read_settings([], {f"{prefix}ALLOW_PRIVATE": "true"}).hooks.addresses.allow("other", "127.0.0.1")
+
+
 def test_a_process_may_run_no_services_or_only_them() -> None:
     assert read_settings([], {}).services
     assert not read_settings(["--no-services"], {}).services
@@ -87,6 +112,9 @@ def test_a_data_directory_on_the_command_line_means_the_embedded_database() -> N
         ([], {"PREFECT__SERVER__LOG_LEVEL": "loud"}, "PREFECT__SERVER__LOG_LEVEL must be one of"),
         ([], {"PREFECT__SERVER__HEARTBEAT_LIMIT": "0.5"}, "HEARTBEAT_LIMIT must be seconds between 1 and 86400"),
         ([], {"PREFECT__SERVER__SERVICES__LAZARUS": "never"}, "SERVICES__LAZARUS must be true or false"),
+        ([], {"PREFECT__SERVER__HOOKS__ALLOWED_HOSTS": "a,http://b"}, "'http://b' is neither"),
+        ([], {"PREFECT__SERVER__HOOKS__ATTEMPTS": "0"}, "HOOKS__ATTEMPTS must be between 1 and 1000, not 0"),
+        ([], {"PREFECT__SERVER__HOOKS__TIMEOUT": "31"}, "HOOKS__TIMEOUT must be seconds between 0.001 and 30"),
         (["--host", "0.0.0.0"], {}, "Refusing to listen on 0.0.0.0: .*--allow-unauthenticated"),
         (["--host", "example.org"], {}, "Refusing to listen on example.org"),
     ],

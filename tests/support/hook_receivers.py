@@ -31,6 +31,7 @@ class Receiver:
         self.released = asyncio.Event()
         self.url = ""
         self._changed = asyncio.Condition()
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -48,15 +49,29 @@ class Receiver:
             await self._changed.wait_for(lambda: len(self.requests) >= count)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take one connection."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving[task] = writer
         self.now += 1
         self.most_at_once = max(self.most_at_once, self.now)
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self._serve(reader, writer)
-                writer.close()
-                await writer.wait_closed()
         finally:
             self.now -= 1
+            del self._serving[task]
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def stop(self) -> None:
+        """End all connections."""
+        self.released.set()
+        for writer in self._serving.values():
+            writer.transport.abort()
+        if self._serving:
+            await asyncio.wait(self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -93,4 +108,4 @@ async def receiver(
         try:
             yield made
         finally:
-            made.released.set()
+            await made.stop()

@@ -147,7 +147,6 @@ def values_for(mutation: str, owned: Belongings) -> dict[str, Any]:
         "user_id": NOBODY,
         "expires_at": "2100-01-01T00:00:00",
         "config": {"url": "https://example.com/"},
-        "secret": "s",
         "state_type": "SUCCESS",
         "states": ["Failed"],
     }
