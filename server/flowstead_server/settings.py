@@ -18,13 +18,11 @@ from flowstead_server.domain.hook_rules import HookRules
 from flowstead_server.domain.liveness import LivenessRules
 from flowstead_server.domain.retention import DEFAULT_RULES, MOST_DAYS, Rule
 from flowstead_server.domain.scheduling import MissedRuns, SchedulingRules
+from flowstead_server.environment import Environment
 
 DEFAULT_BODY_LIMIT = 5 * 1024 * 1024
 DEFAULT_STATEMENT_TIMEOUT = 30.0
 _MAX_PORT = 65_535
-_MIN_SECONDS, _MAX_SECONDS = 0.001, 86_400
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"", "0", "false", "no", "off"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +119,7 @@ def read_settings(
         SystemExit: the command line is wrong or asks for help; argparse has said so.
     """
     options = parser_of(program).parse_args(arguments)
-    source = _Environment(environment)
+    source = Environment(environment)
     home = Path(source.text("PREFECT__HOME_DIR") or "~/.prefect").expanduser()
     data_dir = options.data_dir or source.text("PREFECT__SERVER__DATA_DIR")
     url = options.postgres_url or source.text("PREFECT__SERVER__DATABASE__CONNECTION_URL")
@@ -157,7 +155,7 @@ def read_settings(
     return settings
 
 
-def _read_liveness(source: "_Environment") -> LivenessSettings:
+def _read_liveness(source: Environment) -> LivenessSettings:
     rules, defaults = LivenessRules(), LivenessSettings()
     prefix = "PREFECT__SERVER__SERVICES"
 
@@ -176,7 +174,7 @@ def _read_liveness(source: "_Environment") -> LivenessSettings:
     )
 
 
-def _read_scheduling(source: "_Environment") -> SchedulingRules:
+def _read_scheduling(source: Environment) -> SchedulingRules:
     most_ahead = 1000
     variable = "PREFECT__SERVER__SERVICES__SCHEDULER_RUNS_AHEAD"
     ahead = source.number(variable, SchedulingRules().ahead)
@@ -187,7 +185,7 @@ def _read_scheduling(source: "_Environment") -> SchedulingRules:
     return SchedulingRules(ahead=ahead, missed_runs=MissedRuns(policy))
 
 
-def _read_retention(source: "_Environment") -> RetentionSettings:
+def _read_retention(source: Environment) -> RetentionSettings:
     def days(name: str, default: int | None) -> int | None:
         variable = f"PREFECT__SERVER__RETENTION__{name}"
         text = source.text(variable)
@@ -211,7 +209,7 @@ def _read_retention(source: "_Environment") -> RetentionSettings:
     )
 
 
-def _read_hooks(source: "_Environment") -> HookRules:
+def _read_hooks(source: Environment) -> HookRules:
     defaults, most_days = HookRules(), 3650
 
     def number(name: str, default: int, most: int) -> int:
@@ -245,7 +243,7 @@ def _read_hooks(source: "_Environment") -> HookRules:
     )
 
 
-def _read_limits(source: "_Environment", *, disable_introspection: bool) -> Limits:
+def _read_limits(source: Environment, *, disable_introspection: bool) -> Limits:
     defaults = Limits()
 
     def number(name: str, default: int) -> int:
@@ -270,51 +268,3 @@ def _read_limits(source: "_Environment", *, disable_introspection: bool) -> Limi
         most_rows=most_rows,
         introspection=not disable_introspection and source.flag("PREFECT__SERVER__INTROSPECTION", default=True),
     )
-
-
-class _Environment:
-    """Reads environment variables; an unset and an empty one are the same."""
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
-
-    def text(self, name: str) -> str | None:
-        return self._variables.get(name, "").strip() or None
-
-    def number(self, name: str, default: int) -> int:
-        text = self.text(name)
-        if text is None:
-            return default
-        try:
-            number = int(text)
-        except ValueError:
-            number = -1
-        if number < 0:
-            raise StartupError(f"The environment variable {name} must be a whole number, not {text!r}.")
-        return number
-
-    def seconds(self, name: str, default: float, least: float = _MIN_SECONDS, most: float = _MAX_SECONDS) -> float:
-        text = self.text(name)
-        if text is None:
-            return default
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = 0.0
-        if not least <= seconds <= most:
-            bounds = f"{least:g} and {most}"
-            raise StartupError(f"The environment variable {name} must be seconds between {bounds}, not {text!r}.")
-        return seconds
-
-    def flag(self, name: str, *, default: bool = False) -> bool:
-        text = (self.text(name) or str(default)).lower()
-        if text not in _TRUE | _FALSE:
-            raise StartupError(f"The environment variable {name} must be true or false, not {text!r}.")
-        return text in _TRUE
-
-    def choice(self, name: str, choices: Sequence[str], default: str) -> str:
-        text = self.text(name) or default
-        for choice in choices:
-            if choice.lower() == text.lower():
-                return choice
-        raise StartupError(f"The environment variable {name} must be one of {', '.join(choices)}, not {text!r}.")

@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
-from hook_receivers import receiver
+from hook_receivers import OK, receiver, status
 from serialized_flows import serialized_flow
 
 from flowstead_server.domain.addresses import AddressRules
 from flowstead_server.domain.hook_rules import HookRules
 from flowstead_server.orchestration.hook_sender import HookSender
+from flowstead_server.services.hooks import Hooks
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 NOBODY_LISTENS = "http://127.0.0.1:1/"
@@ -21,8 +22,9 @@ def api(own_api: Any) -> Any:
     return own_api
 
 
-async def new_hook(api: Any, kind: str = "WEBHOOK", **config: Any) -> str:
-    return (await api.mutate("create_cloud_hook", type=kind, states=["Failed"], config=config))["id"]
+async def new_hook(api: Any, kind: str = "WEBHOOK", secret: str | None = None, **config: Any) -> str:
+    members = {"type": kind, "states": ["Failed"], "config": config, "secret": secret}
+    return (await api.mutate("create_cloud_hook", **members))["id"]
 
 
 async def attempt(api: Any, hook: str, **members: Any) -> Any:
@@ -147,3 +149,81 @@ async def test_failures_are_answered_and_not_raised(api: Any) -> None:
     assert "cannot be reached" in (await attempt(api, hook))["error"]
     assert (await attempt(api, NOBODY))["error"] == f"Cloud hook {NOBODY} not found"
     assert (await attempt(api, hook, flow_run_id=NOBODY))["error"] == f"Flow run {NOBODY} not found"
+
+
+async def new_run(api: Any) -> str:
+    project = (await api.mutate("create_project", name="p"))["id"]
+    flow = (await api.mutate("create_flow", project_id=project, serialized_flow=serialized_flow()))["id"]
+    return (await api.mutate("create_flow_run", flow_id=flow, flow_run_name="mine"))["id"]
+
+
+async def set_state(api: Any, run: str, name: str) -> None:
+    states = [{"flow_run_id": run, "state": {"type": name, "message": "m"}}]
+    await api.mutate("set_flow_run_states", "states { id }", states=states)
+
+
+async def test_a_change_is_told_at_once_and_its_delivery_is_shown(api: Any) -> None:
+    run = await new_run(api)
+    service = Hooks(api.database, api.hub)
+    service.interval = 3600.0
+    async with receiver(status(503)) as other:
+        hook = await new_hook(api, url=other.url, secret="hush")
+        service.start()
+        try:
+            await set_state(api, run, "Failed")
+            await other.wait_for(1)
+            query = """{ cloud_hook_delivery {
+                id state attempts last_error event_id
+                cloud_hook { id } flow_run { name } flow_run_state { id state } } }"""
+            row: dict[str, Any] = {}
+            while not row.get("last_error"):
+                (row,) = (await api.data(query))["cloud_hook_delivery"]
+            assert row["flow_run_state"] == {"id": row["event_id"], "state": "Failed"}
+            assert (row["cloud_hook"], row["flow_run"]) == ({"id": hook}, {"name": "mine"})
+            assert (row["state"], row["attempts"]) == ("Waiting", 1)
+            assert row["last_error"] == "The hook's receiver refused the event with the status 503."
+            other.answer = OK
+            answer = await api.mutate("retry_cloud_hook_delivery", "success", cloud_hook_delivery_id=row["id"])
+            assert answer == {"success": True}
+            await other.wait_for(2)
+            while row["state"] != "Delivered":
+                (row,) = (await api.data(query))["cloud_hook_delivery"]
+            answer = await api.mutate("retry_cloud_hook_delivery", "success", cloud_hook_delivery_id=row["id"])
+            assert answer == {"success": False}
+            await set_state(api, run, "Failed")
+            await other.wait_for(3)
+        finally:
+            await service.stop()
+    assert [event["id"] for event in other.events[:2]] == [row["event_id"]] * 2
+    assert service.figures.counts["delivered"] >= 1
+    assert await service.oldest_work() == 0
+    deliveries = (await api.data("{ cloud_hook { config deliveries { state } } }"))["cloud_hook"][0]
+    assert deliveries == {"config": {"url": other.url}, "deliveries": [{"state": "Delivered"}] * 2}
+    assert (
+        "hush" not in (await api.post("{ cloud_hook { id name config states type } __schema { types { name } } }")).text
+    )
+
+
+async def test_secrets_and_addresses_inside_are_refused_where_they_make_no_sense(own_api: Any) -> None:
+    message, code = await own_api.refusal(
+        "create_cloud_hook", type="PREFECT_MESSAGE", states=["Failed"], config={}, secret="s"
+    )
+    assert (message, code) == (
+        "Only WEBHOOK and SLACK_WEBHOOK hooks have a secret, not PREFECT_MESSAGE hooks.",
+        "BAD_USER_INPUT",
+    )
+    for url in ("http://169.254.169.254/latest", "http://localhost:4200/", "http://[::1]/"):
+        message, code = await own_api.refusal(
+            "create_cloud_hook", type="WEBHOOK", states=["Failed"], config={"url": url}
+        )
+        assert code == "BAD_USER_INPUT"
+        assert "PREFECT__SERVER__HOOKS__ALLOWED_HOSTS" in message
+    # one that was stored before, or whose name means something else now
+    hook = await own_api.database.fetch_value(
+        "insert into cloud_hook (tenant_id, type, states, config) "
+        "values ($1, 'WEBHOOK', '[\"FAILED\"]', '{\"url\": \"http://127.0.0.1:1/\"}') returning id",
+        own_api.tenant_id,
+    )
+    result = await attempt(own_api, str(hook))
+    assert result["success"] is False
+    assert "has an address of this machine" in result["error"]

@@ -85,11 +85,11 @@ def environment(folder, url=None):
     return env
 
 
-def start_server(folder, port=0):
+def start_server(folder, port=0, **env):
     log = (folder / "server.log").open("ab")
     with log:
         server = ServerProcess(
-            ["--port", str(port), "--data-dir", str(folder / "pgdata")], env=environment(folder), output=log
+            ["--port", str(port), "--data-dir", str(folder / "pgdata")], env=environment(folder) | env, output=log
         )
     ready = server.wait_until_ready()
     assert ready is not None, (folder / "server.log").read_text()
