@@ -18,6 +18,7 @@ import fleet
 import latency
 import logs
 import queries
+import retention
 import schedules
 import shapes
 import startup
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Stack], Awaitable[list[Row]]]] = {
     "logs": logs.measure,
     "claims": claims.measure,
     "schedules": schedules.measure,
+    "retention": retention.measure,
     "backend": backend.measure,
     "startup": startup.measure,
 }

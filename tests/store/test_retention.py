@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from seeds import Seed, seed, serialized_flow, stranger
 
-from flowstead_server.db import Database, Lease
+from flowstead_server.db import Database, Lease, load_statements
 from flowstead_server.domain.caller import Caller
 from flowstead_server.domain.ids import new_id
 from flowstead_server.domain.retention import Rule
@@ -24,6 +24,7 @@ from flowstead_server.orchestration.projects import CreateProject, create_projec
 from flowstead_server.orchestration.retention import Forgotten, Pace, Retention
 from flowstead_server.orchestration.retention_report import report
 from flowstead_server.services.retention import RetentionService
+from flowstead_server.store import retention as store
 
 # A moment in the middle of a day, so that a day's lines are on one side of every cutoff.
 NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -297,3 +298,24 @@ async def test_lines_that_fell_into_the_default_partition_get_their_day(database
     assert await lines_of(database) == {run_id: 3}
     assert await old_days(database) == 1
     assert await ensure_log_partitions(database) == 0
+
+
+async def test_runs_that_may_go_are_found_by_their_index(database: Database, retention: Retention) -> None:
+    """However many runs there are that stay, of which the oldest have failed and are kept longer."""
+    seeded = await seed(database)
+    run_id = await seeded.run()
+    await database.execute(
+        "insert into flow_run (tenant_id, flow_id, label_set_id, created, version, state, state_timestamp, "
+        "serialized_state) select tenant_id, flow_id, label_set_id, $2::timestamptz, 1, "
+        "case when n % 2 = 0 then 'Success' else 'Failed' end, $2 - n * interval '1 minute', serialized_state "
+        "from flow_run, generate_series(1, 20000) n where id = $1",
+        run_id,
+        NOW - timedelta(days=29),
+    )
+    await database.execute("analyze flow_run")
+    limits = store.Limits(await retention.cutoffs(NOW))
+    statement = f"explain {load_statements('flowstead_server.store', 'retention.sql')['expired_runs']}"
+    plan = "\n".join(row[0] for row in await database.read(statement, limits.text, limits.own, 200, []))
+    assert "flow_run_finished_idx" in plan
+    assert "Seq Scan on flow_run x" not in plan
+    assert len(await store.expired_runs(database, limits, 200, [])) == 200
