@@ -69,7 +69,13 @@ async def measure(stack: Stack) -> list[Row]:
         passes = [await run_once(now + timedelta(minutes=5 * number + 1)) for number in range(1, TICKS + 1)]
     longest, runs = max(passes)
     return [
-        Row(f"schedules of {FLOWS:,} flows: the first {made:,} runs", f"{first:.1f} s, {made / first:,.0f}/s", ""),
+        Row(
+            f"schedules of {FLOWS:,} flows: the first {made:,} runs",
+            f"{first:.1f} s, {made / first:,.0f}/s",
+            "< 10 s",
+            "",
+            first < 10,
+        ),
         Row("  longest pass after a tick", f"{longest:.1f} s for {runs:,} runs", "< 10 s", "", longest < 10),
         Row("  a pass with nothing to do", f"{idle * 1000:.1f} ms", ""),
     ]

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flowstead_server.domain.cron import is_random
+from flowstead_server.domain.cron import cron_walls, is_random, is_readable
 from flowstead_server.domain.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -127,19 +127,14 @@ class CronClock(Clock):
 
     def times(self, after: datetime) -> Iterator[datetime]:
         """Yield the ticks after a time."""
-        from croniter import croniter  # noqa: PLC0415 - its import would delay the start of every server
-
         zone = (self.start_date.tzinfo if self.start_date is not None else None) or UTC
         latest = after
         if self.start_date is not None:
             latest = max(latest, self.start_date.astimezone(UTC) - timedelta(seconds=1))
-        ticks = croniter(self.cron, wall_of(latest.astimezone(zone)), day_or=self.day_or)
-        for _ in range(_MAX_CRON_ITERATIONS):
-            try:
-                moment = _cron_tick(ticks.get_next(datetime), zone)
-            except ValueError:
-                # Croniter's word for an expression that matches no more days, such as the 30th of February.
-                return
+        for wall in itertools.islice(
+            cron_walls(self.cron, wall_of(latest.astimezone(zone)), self.day_or), _MAX_CRON_ITERATIONS
+        ):
+            moment = _cron_tick(wall, zone)
             if moment > latest:
                 latest = moment
                 yield moment.astimezone(zone)
@@ -246,10 +241,8 @@ def _interval_clock(data: Mapping[str, Any], common: dict[str, Any]) -> Clock:
 
 
 def _cron_clock(data: Mapping[str, Any], common: dict[str, Any]) -> Clock:
-    from croniter import croniter  # noqa: PLC0415 - its import would delay the start of every server
-
     cron, day_or = data["cron"], data.get("day_or")
-    if not isinstance(cron, str) or not croniter.is_valid(cron):
+    if not isinstance(cron, str) or not is_readable(cron):
         raise ValueError(f"invalid cron string {str(cron)[:80]!r}")
     if is_random(cron):
         raise ValueError(f"the cron string {cron[:80]!r} is drawn by lot whenever it is read; write numbers")

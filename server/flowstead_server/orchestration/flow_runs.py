@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
 from flowstead_server.domain.errors import (
+    ApiUnavailableError,
     BadInputError,
     ConflictError,
     FlowsteadError,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _MAX_KEY_BYTES: Final = 2000
 _MAX_NAME_BYTES: Final = 1000
 _KEY_ATTEMPTS: Final = 3
+_AT_ONCE: Final = 250
+_BYTES_AT_ONCE: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,21 @@ async def create_flow_run(database: Database, caller: Caller, request: CreateFlo
     return await database.part(FlowRunCreator).create(caller, request)
 
 
+# The flow, and the priority that is asked for.
+_CommonKey = tuple[store.FlowKey, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What a run gets from its flow and its request; runs that ask for nothing of their own have them in common."""
+
+    labels: list[str]
+    label_set_id: int
+    run_config: str | None
+    parameters: str
+    priority: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     key: store.FlowKey
@@ -87,9 +105,43 @@ class FlowRunCreator:
 
     async def create(self, caller: Caller, request: CreateFlowRun) -> UUID:
         """Do as `create_flow_run`."""
-        key = _flow_key(caller, request)
-        size = sum(len(encode(member)) for member in (request.parameters, request.context, request.run_config))
-        return await self._batcher.submit(_Wanted(key, request, size))
+        return await self._batcher.submit(_wanted(caller, request))
+
+    async def create_all(self, requests: Sequence[tuple[Caller, CreateFlowRun]]) -> list[UUID | FlowsteadError]:
+        """Create many runs in few statements; return for each what `create` returns or raises.
+
+        Runs that others ask for meanwhile do not wait behind these. Raises ApiUnavailableError.
+        """
+        answers: list[UUID | FlowsteadError | None] = [None] * len(requests)
+        chunk: dict[int, _Wanted] = {}
+        size = 0
+        for index, (caller, request) in enumerate(requests):
+            try:
+                item = _wanted(caller, request)
+            except FlowsteadError as error:
+                answers[index] = error
+                continue
+            if len(chunk) >= _AT_ONCE or size + item.size > _BYTES_AT_ONCE:
+                await self._answer(chunk, answers)
+                chunk, size = {}, 0
+            chunk[index] = item
+            size += item.size
+        await self._answer(chunk, answers)
+        return [answer for answer in answers if answer is not None]
+
+    async def _answer(self, chunk: Mapping[int, _Wanted], answers: list[UUID | FlowsteadError | None]) -> None:
+        if not chunk:
+            return
+        wanted = list(chunk.values())
+        try:
+            found = await self._run(wanted)
+        except FlowsteadError as error:
+            if isinstance(error, ApiUnavailableError) and not isinstance(error, ConflictError):
+                raise
+            # One of them is the reason, and the others need not suffer.
+            found = await self._batcher.submit_all(wanted)
+        for index, answer in zip(chunk, found, strict=True):
+            answers[index] = answer
 
     async def _run(self, wanted: list[_Wanted]) -> list[UUID | FlowsteadError]:
         flows = await store.read_flows(self._database, list({item.key for item in wanted}))
@@ -101,12 +153,13 @@ class FlowRunCreator:
         known = await store.known(self._database, parents) if parents else set()
         answers: dict[int, UUID | FlowsteadError] = {}
         runs: dict[int, store.NewFlowRun] = {}
+        terms: dict[_CommonKey, _Terms] = {}
         for index, item in enumerate(wanted):
             try:
                 parent = item.request.parent_flow_run_id
                 if parent is not None and parent not in known:
                     raise NotFoundError(f"The parent flow run {parent} does not exist.")
-                runs[index] = await self._new_run(item, flows.get(item.key))
+                runs[index] = await self._new_run(item, flows.get(item.key), terms)
             except FlowsteadError as error:
                 answers[index] = error
         for _ in range(_KEY_ATTEMPTS):
@@ -138,12 +191,39 @@ class FlowRunCreator:
             answers.update({index: holders[key] for index, key in keys.items() if key in holders})
         return answers
 
-    async def _new_run(self, item: _Wanted, flow: store.FlowFacts | None) -> store.NewFlowRun:
+    async def _new_run(
+        self, item: _Wanted, flow: store.FlowFacts | None, known: dict[_CommonKey, _Terms]
+    ) -> store.NewFlowRun:
         request = item.request
         if flow is None:
             raise _unknown_flow(item.key)
         if flow.archived:
             raise BadInputError(f"Flow {flow.id} is archived.")
+        if request.parameters or request.labels is not None or request.run_config is not None:
+            terms = await self._terms(item, flow)
+        else:
+            common = (item.key, request.priority)
+            terms = known[common] = known.get(common) or await self._terms(item, flow)
+        start = request.scheduled_start_time
+        return store.NewFlowRun(
+            id=new_id(),
+            tenant_id=item.key.tenant_id,
+            flow_id=flow.id,
+            name=request.flow_run_name or generate_run_name(),
+            parameters=terms.parameters,
+            context=encode(request.context) if request.context else "{}",
+            labels=terms.labels,
+            run_config=terms.run_config,
+            start=start if start is None or start.tzinfo else start.replace(tzinfo=UTC),
+            idempotency_key=request.idempotency_key,
+            label_set_id=terms.label_set_id,
+            parent_flow_run_id=request.parent_flow_run_id,
+            schedule_lease=request.schedule_lease,
+            priority=terms.priority,
+        )
+
+    async def _terms(self, item: _Wanted, flow: store.FlowFacts) -> _Terms:
+        request = item.request
         labels = resolve_labels(
             given=request.labels,
             given_run_config=request.run_config,
@@ -157,26 +237,21 @@ class FlowRunCreator:
             None,
         )
         parameters = resolve_parameters(flow.parameters, flow.group_parameters, request.parameters)
-        start = request.scheduled_start_time
         priority = checked_priority(request.priority)
-        return store.NewFlowRun(
-            id=new_id(),
-            tenant_id=item.key.tenant_id,
-            flow_id=flow.id,
-            name=request.flow_run_name or generate_run_name(),
-            parameters=encode(parameters),
-            context=encode(request.context or {}),
+        return _Terms(
             labels=labels,
-            run_config=None if run_config is None else encode(run_config),
-            start=start if start is None or start.tzinfo else start.replace(tzinfo=UTC),
-            idempotency_key=request.idempotency_key,
             label_set_id=await self._database.part(LabelSets).id_of(
                 item.key.tenant_id, labels, flow.limited_group, priority
             ),
-            parent_flow_run_id=request.parent_flow_run_id,
-            schedule_lease=request.schedule_lease,
             priority=priority,
+            run_config=None if run_config is None else encode(run_config),
+            parameters=encode(parameters),
         )
+
+
+def _wanted(caller: Caller, request: CreateFlowRun) -> _Wanted:
+    members = (request.parameters, request.context, request.run_config)
+    return _Wanted(_flow_key(caller, request), request, sum(len(encode(member)) for member in members if member))
 
 
 def _flow_key(caller: Caller, request: CreateFlowRun) -> store.FlowKey:

@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -29,12 +30,11 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from flowstead_server.db import Database
-    from flowstead_server.domain.schedules import Event
 
 logger = logging.getLogger(__name__)
 
 LOG_NAME: Final = "prefect-server.Scheduler.FlowRun"
-# So few that requests of others to create runs do not wait long behind those of a batch.
+# So few that a batch is done long before its leases end, however many tasks the flows have.
 _FLOWS_AT_ONCE: Final = 25
 # While the database makes the runs of one batch, the next one is computed.
 _WORKERS: Final = 2
@@ -115,11 +115,19 @@ class RunScheduler:
         counts["flows"] += len(due)
         # In a thread, so that requests are answered meanwhile.
         plans = await asyncio.to_thread(_plans, due, self.rules)
-        outcomes = await asyncio.gather(*(self._carry_out(*pair, counts) for pair in zip(due, plans, strict=True)))
+        requests = [_requests(*pair) for pair in zip(due, plans, strict=True)]
+        creator = self._database.part(FlowRunCreator)
+        answers = iter(await creator.create_all([request for of_flow in requests for request in of_flow]))
+        outcomes = [
+            await self._carry_out(flow, decided, list(islice(answers, len(of_flow))), counts)
+            for flow, decided, of_flow in zip(due, plans, requests, strict=True)
+        ]
         held = await store.finish(self._database, outcomes)
         counts["changed"] += len(due) - held
 
-    async def _carry_out(self, flow: store.DueFlow, decided: Plan | str, counts: _Tally) -> store.Outcome:
+    async def _carry_out(
+        self, flow: store.DueFlow, decided: Plan | str, answers: Sequence[UUID | FlowsteadError], counts: _Tally
+    ) -> store.Outcome:
         if isinstance(decided, str):
             counts["unreadable"] += 1
             self._complaints.say(flow, decided)
@@ -127,10 +135,6 @@ class RunScheduler:
         counts["missed"] += decided.missed
         if decided.due is None and not decided.runs and flow.through is None:
             self._complaints.say(flow, "it has no time that is still to come. Give it another schedule.")
-        caller = Caller(flow.tenant_id)
-        answers = await asyncio.gather(
-            *(self._create(caller, flow, event) for event in decided.runs), return_exceptions=True
-        )
         made: list[UUID] = []
         for answer in answers:
             if isinstance(answer, BadInputError):
@@ -141,20 +145,34 @@ class RunScheduler:
             if isinstance(answer, ConflictError | NotFoundError):
                 # The schedule was changed, or the flow deleted; `finish` will notice.
                 continue
-            if isinstance(answer, BaseException):
+            if isinstance(answer, FlowsteadError):
                 raise answer
             made.append(answer)
         counts["runs"] += len(made)
         self._complaints.known.pop(flow.id, None)
         if decided.missed and made:
             next_one = min(decided.caught_up, len(made) - 1)
-            await self._tell(caller, flow, decided, made[next_one])
+            await self._tell(flow, decided, made[next_one])
         elif decided.missed:
             logger.warning("The flow %r (%s): %s", flow.name, flow.id, missed_message(decided))
         return store.Outcome(flow.id, flow.lease, decided.due, decided.through)
 
-    async def _create(self, caller: Caller, flow: store.DueFlow, event: Event) -> UUID:
-        return await self._database.part(FlowRunCreator).create(
+    async def _tell(self, flow: store.DueFlow, decided: Plan, flow_run_id: UUID) -> None:
+        message = missed_message(decided)
+        logger.warning("The flow %r (%s): %s", flow.name, flow.id, message)
+        line = {"flow_run_id": flow_run_id, "level": "WARNING", "name": LOG_NAME, "message": message}
+        try:
+            await write_run_logs(self._database, Caller(flow.tenant_id), [line])
+        except FlowsteadError as error:
+            logger.warning("The log of the flow run %s does not say that runs were missed: %s", flow_run_id, error)
+
+
+def _requests(flow: store.DueFlow, decided: Plan | str) -> list[tuple[Caller, CreateFlowRun]]:
+    if isinstance(decided, str):
+        return []
+    caller = Caller(flow.tenant_id)
+    return [
+        (
             caller,
             CreateFlowRun(
                 flow_id=flow.id,
@@ -165,15 +183,8 @@ class RunScheduler:
                 schedule_lease=flow.lease,
             ),
         )
-
-    async def _tell(self, caller: Caller, flow: store.DueFlow, decided: Plan, flow_run_id: UUID) -> None:
-        message = missed_message(decided)
-        logger.warning("The flow %r (%s): %s", flow.name, flow.id, message)
-        line = {"flow_run_id": flow_run_id, "level": "WARNING", "name": LOG_NAME, "message": message}
-        try:
-            await write_run_logs(self._database, caller, [line])
-        except FlowsteadError as error:
-            logger.warning("The log of the flow run %s does not say that runs were missed: %s", flow_run_id, error)
+        for event in decided.runs
+    ]
 
 
 def missed_message(decided: Plan) -> str:

@@ -1,13 +1,17 @@
 """The server's schedules give the library's times (§5.6.3, §6.5, library §19), and what they make of bad ones."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
+from itertools import islice
 
 import pytest
+from croniter import croniter
 from dateutil import rrule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowstead_server.domain.cron import cron_walls
 from flowstead_server.domain.errors import BadInputError
 from flowstead_server.domain.schedules import read_schedule
 from prefect.schedules import Schedule, adjustments, clocks, filters
@@ -23,6 +27,10 @@ CRONS = [
 
 def utc(*numbers: int) -> datetime:
     return datetime(*numbers, tzinfo=UTC)
+
+
+def wall(*numbers: int) -> datetime:
+    return utc(*numbers).replace(tzinfo=None)
 
 
 # Close to changes of clocks, where times are hard.
@@ -181,3 +189,30 @@ def test_a_rule_that_began_too_long_ago_is_refused() -> None:
     schedule = read_schedule({"clocks": [{"type": "RRuleClock", "rrule_obj": rule}]})
     with pytest.raises(BadInputError, match="let it start later"):
         next(schedule.events(utc(2026, 1, 1)))
+
+
+@given(
+    st.sampled_from(["*/7 3-5 * * *", "0 0 29 2 *", "@hourly", "*/5 * * * * */20", "30 12 1 * mon"]),
+    st.datetimes(wall(2024, 1, 1), wall(2026, 1, 1)),
+    st.integers(1, 30),
+)
+def test_remembered_times_are_those_of_croniter(expression: str, begin: datetime, count: int) -> None:
+    """Also when somebody else has asked for fewer or more of them, from another second of the same minute."""
+    fresh = croniter(expression, begin)
+    expected = [fresh.get_next(datetime) for _ in range(count)]
+    assert list(islice(cron_walls(expression, begin, True), count // 2)) == expected[: count // 2]
+    assert list(islice(cron_walls(expression, begin, True), count)) == expected
+
+
+def test_threads_share_remembered_times() -> None:
+    def ask(_number: int) -> list[datetime]:
+        return list(islice(cron_walls("*/3 * * * *", wall(2031, 5, 5), True), 300))
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(ask, range(16)))
+    assert answers == [[wall(2031, 5, 5) + timedelta(minutes=3 * number) for number in range(1, 301)]] * 16
+
+
+def test_an_expression_that_never_fires_ends() -> None:
+    assert list(cron_walls("0 0 30 2 *", wall(2031, 5, 5), True)) == []
+    assert list(cron_walls("0 0 30 2 *", wall(2031, 5, 5), True)) == []
