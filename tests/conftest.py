@@ -4,6 +4,7 @@ import inspect
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,19 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 pytest_plugins = ["postgres_fixtures"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    from distribution import rank
+
+    items.sort(key=lambda item: rank(item.path))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from distribution import FilesInOrder
+
+    return FilesInOrder(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
