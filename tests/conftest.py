@@ -16,19 +16,25 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 # helpers for tests are imported by plain names from here
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+from distribution import FilesInOrder, rank  # noqa: E402 - it is in that folder
+from hypothesis import HealthCheck, settings  # noqa: E402 - after the folder, as above
+from scratch import use_memory  # noqa: E402 - as above
+
+use_memory()
+
+# That a machine is busy is no defect of what is tested.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
 pytest_plugins = ["postgres_fixtures"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    from distribution import rank
-
     items.sort(key=lambda item: rank(item.path))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from distribution import FilesInOrder
-
     return FilesInOrder(config, log)
 
 

@@ -18,6 +18,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
+from scratch import fill_data_directory
+
 from flowstead_cli.main import run
 from flowstead_cli.processes import ChildProcess, ServerProcess
 from prefect import configuration
@@ -86,6 +88,8 @@ def environment(folder, url=None):
 
 
 def start_server(folder, port=0, **env):
+    if not (folder / "pgdata").exists():
+        fill_data_directory(folder / "pgdata")
     log = (folder / "server.log").open("ab")
     with log:
         server = ServerProcess(

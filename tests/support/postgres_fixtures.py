@@ -22,7 +22,7 @@ from flowstead_server.db.embedded import EmbeddedPostgres
 from flowstead_server.db.migrator import load_migrations, migrate
 
 # The data of a test run is worth nothing after it.
-_FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
+_FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "1GB"}
 _numbers = itertools.count()
 
 

@@ -22,6 +22,7 @@ from urllib.parse import quote
 import asyncpg
 import psutil
 from agent_world import FINISHED, Process, free_port
+from scratch import fill_data_directory
 
 DEADLINE = 60.0
 FLOWS = Path(__file__).parent.parent / "e2e" / "flows"
@@ -113,6 +114,8 @@ class System:
     def start_server(self, *arguments, port=None, wait=True):
         """Start a server, on an embedded PostgreSQL of its own unless told otherwise; answers when it answers."""
         database = [] if "--postgres-url" in arguments else ["--data-dir", str(self.folder / "pgdata")]
+        if database and not (self.folder / "pgdata").exists():
+            fill_data_directory(self.folder / "pgdata")
         server = self.start(
             "flowstead_server", "--port", str(port or self.port), "--ready-fd", "1", *database, *arguments
         )
