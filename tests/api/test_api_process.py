@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
+
+from flowstead_server.__main__ import main
 
 DEADLINE = 60.0
 
@@ -68,15 +70,38 @@ def program(*arguments: str, **environment: str) -> Iterator[Program]:
             process.communicate(timeout=DEADLINE)
 
 
-def refusal(*arguments: str, **environment: str) -> str:
-    """Run a server that cannot start; return its one sentence."""
-    with program(*arguments, **environment) as started:
+Refusal = Callable[..., str]
+
+
+@pytest.fixture
+def refusal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Refusal:
+    """Runs a server that cannot start, in this process, which has everything loaded; returns its one sentence."""
+    # how the log of this process is shown is pytest's business
+    monkeypatch.setattr("flowstead_server.__main__.configure_logging", lambda _level: None)
+
+    def run(*arguments: str) -> str:
+        reader, writer = os.pipe()
+        try:
+            assert main(["--ready-fd", str(writer), *arguments]) == 1
+        finally:
+            os.close(writer)
+        assert os.read(reader, 100) == b""
+        os.close(reader)
+        (line,) = capfd.readouterr().err.splitlines()
+        assert line.startswith("flowstead_server: ")
+        return line
+
+    return run
+
+
+def test_a_server_that_cannot_start_ends_with_one_sentence_and_exit_code_1() -> None:
+    with program("--port", "0", "--postgres-url", "postgresql://nobody@127.0.0.1:1/nothing") as started:
         code, errors = started.end()
         assert os.read(started.ready, 100) == b""
     assert code == 1, errors
     (line,) = errors.splitlines()
     assert line.startswith("flowstead_server: ")
-    return line
+    assert "database" in line
 
 
 def processes_on(folder: Path) -> list[str]:
@@ -166,7 +191,7 @@ def test_several_servers_may_start_on_one_database_at_once(empty_database_dsn: s
             assert answer == {"data": {"tenant": [{"slug": "default"}]}}
 
 
-def test_a_port_that_is_taken_is_found_out_before_anything_is_touched(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_found_out_before_anything_is_touched(refusal: Refusal, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = refusal("--port", str(port), "--data-dir", str(tmp_path / "pgdata"))
@@ -176,7 +201,7 @@ def test_a_port_that_is_taken_is_found_out_before_anything_is_touched(tmp_path: 
     assert not (tmp_path / "pgdata").exists()
 
 
-def test_a_data_directory_that_cannot_be_used(tmp_path: Path) -> None:
+def test_a_data_directory_that_cannot_be_used(refusal: Refusal, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     line = refusal("--port", "0", "--data-dir", str(tmp_path / "file" / "pgdata"))
     assert str(tmp_path / "file") in line
@@ -188,18 +213,19 @@ def test_a_data_directory_that_cannot_be_used(tmp_path: Path) -> None:
         "postgresql://nobody@127.0.0.1:1/nothing",
         "postgresql://127.0.0.1:port/nothing",
         "mysql://127.0.0.1/nothing",
+        "postgresql://no-such-host.invalid/x",
         "nonsense",
     ],
 )
-def test_a_wrong_database_url(url: str) -> None:
+def test_a_wrong_database_url(refusal: Refusal, url: str) -> None:
     assert "database" in refusal("--port", "0", "--postgres-url", url)
 
 
-def test_a_password_in_the_url_is_not_repeated() -> None:
+def test_a_password_in_the_url_is_not_repeated(refusal: Refusal) -> None:
     assert "hush" not in refusal("--port", "0", "--postgres-url", "postgresql://me:hush@127.0.0.1:1/nothing")
 
 
-def test_a_database_of_a_newer_version(database_dsn: str) -> None:
+def test_a_database_of_a_newer_version(refusal: Refusal, database_dsn: str) -> None:
     import asyncio
 
     import asyncpg
@@ -215,18 +241,18 @@ def test_a_database_of_a_newer_version(database_dsn: str) -> None:
     assert "newer Flowstead" in refusal("--port", "0", "--postgres-url", database_dsn)
 
 
-def test_a_database_without_migrations_is_left_alone_if_so_wished(empty_database_dsn: str) -> None:
+def test_a_database_without_migrations_is_left_alone_if_so_wished(refusal: Refusal, empty_database_dsn: str) -> None:
     line = refusal("--port", "0", "--postgres-url", empty_database_dsn, "--no-upgrade")
     assert "--no-upgrade" in line
 
 
-def test_listening_to_everybody_needs_consent(tmp_path: Path) -> None:
+def test_listening_to_everybody_needs_consent(refusal: Refusal, tmp_path: Path) -> None:
     line = refusal("--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path / "pgdata"))
     assert "--allow-unauthenticated" in line
     assert not (tmp_path / "pgdata").exists()
 
 
-def test_an_address_of_another_machine(tmp_path: Path) -> None:
+def test_an_address_of_another_machine(refusal: Refusal, tmp_path: Path) -> None:
     line = refusal(
         "--host", "192.0.2.1", "--allow-unauthenticated", "--port", "0", "--data-dir", str(tmp_path / "pgdata")
     )

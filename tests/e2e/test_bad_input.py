@@ -142,28 +142,23 @@ def test_a_port_that_is_taken(system, place):
 def test_a_data_directory_that_cannot_be_used(place):
     (place.folder / "file").write_text("")
     place.expected = [place.folder / "file"]
-    for path in (place.folder / "file", place.folder / "file" / "below", "/proc/flowstead"):
-        assert str(path) in server(place, "--port", "0", "--data-dir", str(path))
+    path = str(place.folder / "file" / "below")
+    assert path in server(place, "--port", "0", "--data-dir", path)
     demo = place.cli("demo", "--exit", "--data-dir", str(place.folder / "file" / "below"), code=1)
     assert str(place.folder / "file") in demo.stderr
 
 
 def test_a_database_url_that_is_wrong(place):
     place.expected = []
-    for url, part in (
-        ("mysql://localhost/x", "mysql://localhost/x"),
-        ("nonsense", "nonsense"),
-        (f"postgresql://someone:hush@127.0.0.1:{free_port()}/x", "nobody answers"),
-        ("postgresql://no-such-host.invalid/x", "no-such-host.invalid"),
-    ):
-        said = server(place, "--port", "0", "--postgres-url", url)
-        assert part in said, said
-        assert "hush" not in said
+    url = f"postgresql://someone:hush@127.0.0.1:{free_port()}/x"
+    said = server(place, "--port", "0", "--postgres-url", url)
+    assert "nobody answers" in said, said
+    assert "hush" not in said
     said = server(place, "--port", "0", PREFECT__SERVER__DATABASE__CONNECTION_URL="mysql://localhost/x")
     assert "mysql://localhost/x" in said
 
 
-def test_a_database_that_is_not_there_and_one_of_a_newer_version(system, place):
+def test_a_database_or_a_user_that_is_not_there(system, place):
     place.expected = []
     folder = str(system.folder / "pgdata" / "socket").replace("/", "%2F")
     said = server(place, "--port", "0", "--postgres-url", f"postgresql://postgres@/missing?host={folder}&port=5432")
@@ -171,26 +166,6 @@ def test_a_database_that_is_not_there_and_one_of_a_newer_version(system, place):
     assert "there is no database of that name" in said
     said = server(place, "--port", "0", "--postgres-url", f"postgresql://nobody@/flowstead?host={folder}&port=5432")
     assert "nobody" in said
-
-    async def prepare():
-        connection = await asyncpg.connect(f"postgresql://postgres@/postgres?host={folder}&port=5432")
-        await connection.execute("create database newer")
-        await connection.close()
-
-    asyncio.run(prepare())
-    newer = f"postgresql://postgres@/newer?host={folder}&port=5432"
-    first = place.start_server("--postgres-url", newer)
-    assert first.stop() == 0
-
-    async def age():
-        connection = await asyncpg.connect(newer)
-        await connection.execute(
-            "insert into schema_migration (version, name, checksum) values (9999, '9999_x.sql', '')"
-        )
-        await connection.close()
-
-    asyncio.run(age())
-    assert "newer Flowstead" in server(place, "--port", "0", "--postgres-url", newer)
 
 
 @pytest.mark.parametrize(

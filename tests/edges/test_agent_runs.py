@@ -312,19 +312,6 @@ def test_a_fork_server_that_dies_is_replaced(world, agents, hello):
     assert world.wait_for_state(world.create_run(hello))["state"] == "Success"
 
 
-@pytest.mark.slow
-def test_what_a_killed_agent_had_claimed_is_started_by_another(world, agents, hello):
-    agent = agents()
-    start = datetime.now(UTC) + timedelta(seconds=6)
-    run_id = world.create_run(hello, scheduled_start_time=start.isoformat())
-    world.wait_for_state(run_id, {"Submitted"})
-    agent.stop(signal.SIGKILL)
-    agents()
-    run = world.wait_for_state(run_id)
-    assert run["state"] == "Success"
-    assert states(run).count("Running") == 1
-
-
 def test_an_agent_ends_after_its_last_poll_and_on_ctrl_c(world, hello):
     run_id = world.create_run(hello)
     program = "from prefect.agent.local import LocalAgent; LocalAgent(max_polls=1, name='once').start()"
