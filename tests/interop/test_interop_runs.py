@@ -79,6 +79,32 @@ def test_a_run_fails(interop, scripts, executing):
     interop.wait_for_message(flow_run_id, "meant to fail: ünï 🚀")
 
 
+@pytest.mark.parametrize("registered", ["old", "new"])
+def test_a_failed_run_goes_on(interop, scripts, registered, executing):
+    """The engines of both skip what was kept, also children of a list that nobody has any more."""
+    path = interop.folder / f"go-on-{registered}-{executing}"
+    flow_run_id = interop.create_run(
+        scripts[registered]["going-on"], labels=[executing], parameters={"path": str(path)}
+    )
+    assert interop.wait_for_state(flow_run_id)["state"] == "Failed"
+    before = interop.messages(flow_run_id)
+    path.touch()
+    answer = interop.graphql(
+        "mutation($id: UUID!) { restart_flow_run(input: {flow_run_id: $id}) "
+        "{ kept again { task_slug map_index reason } } }",
+        id=flow_run_id,
+    )["restart_flow_run"]
+    assert [(task["task_slug"], task["map_index"], task["reason"]) for task in answer["again"]] == [
+        ("goes_on-1", 1, "FAILED"),
+        ("total-1", -1, "UNFINISHED"),
+    ]
+    wait_until(lambda: interop.history(flow_run_id)[-1] == "Success", about=lambda: interop.messages(flow_run_id))
+    interop.wait_for_message(flow_run_id, "total 6")
+    messages = interop.messages(flow_run_id)[len(before) :]
+    assert "went on with 2" in messages
+    assert not {"listed", "forgotten", "went on with 1", "tenth 10"} & set(messages)
+
+
 def test_a_running_run_is_cancelled(interop, scripts, executing):
     never = str(interop.folder / "never")
     flow_run_id = interop.create_run(scripts["old"]["waiting"], labels=[executing], parameters={"path": never})

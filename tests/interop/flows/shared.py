@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import prefect
-from prefect import Flow, Parameter, task
+from prefect import Flow, Parameter, task, unmapped
 from prefect.engine.results import LocalResult
 
 
@@ -89,3 +89,37 @@ def read_context():
 
 with Flow("reading-context") as reading:
     read_context()
+
+
+@task
+def numbers_to_go_on():
+    prefect.context.get("logger").info("listed")
+    return [1, 2, 3]
+
+
+@task(checkpoint=False)
+def forgotten(numbers):
+    prefect.context.get("logger").info("forgotten")
+    return [number * 10 for number in numbers]
+
+
+@task
+def tenth(number):
+    prefect.context.get("logger").info("tenth %s", number)
+    return number
+
+
+@task
+def goes_on(number, path):
+    if number == 2 and not Path(path).exists():
+        raise ValueError("not yet")
+    prefect.context.get("logger").info("went on with %s", number)
+    return number
+
+
+with Flow("going-on", result=LocalResult()) as going_on:
+    path = Parameter("path")
+    listed = numbers_to_go_on()
+    # what is mapped over an unstored list, and succeeds, is kept
+    tenth.map(forgotten(listed))
+    total(goes_on.map(listed, path=unmapped(path)))
