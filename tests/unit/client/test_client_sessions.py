@@ -92,6 +92,7 @@ def test_answers_are_parsed(api, session):
             "data": {
                 "claim_flow_runs": {
                     "next_start_time": None,
+                    "now": "2026-01-01T00:00:00Z",
                     "flow_runs": [
                         {
                             "id": "r", "name": "n", "version": 2, "claim_token": "t", "restart": False,
