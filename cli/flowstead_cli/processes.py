@@ -1,7 +1,8 @@
 """Programs that a command starts, watches and stops: the server and, for the demo, an agent.
 
 Each child gets a session of its own, so that Ctrl-C in the terminal reaches only the command, which then stops its
-children in order and exactly once.  Leaving a `with` block stops the child: politely first, then by force.
+children in order and exactly once.  Leaving a `with` block stops the child: politely first, then by force.  On Linux a
+child is told to end, too, when the command is killed; only one that is meant to stay outlives it.
 """
 
 import contextlib
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _STOP_TIMEOUT = 15.0
+_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, see prctl(2)
 _STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -84,6 +86,26 @@ def deferred_signals() -> Iterator[None]:
         signal.raise_signal(number)
 
 
+def _following_this_process() -> Callable[[], None] | None:
+    """Return what a child has to do first in order to get SIGTERM when this process ends in whatever way.
+
+    The system sends it also when the thread that started the child ends.  None where the system has no such thing.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def follow() -> None:
+        library.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:
+            signal.raise_signal(signal.SIGTERM)
+
+    return follow
+
+
 class ChildProcess:
     """A Python module run as a program in a session of its own.
 
@@ -93,6 +115,7 @@ class ChildProcess:
         env: its whole environment; None inherits this one.
         output: where its standard output and error go; None inherits both.
         pass_fds: file descriptors it inherits.
+        stays: whether it goes on when this process ends.
     """
 
     def __init__(
@@ -103,6 +126,7 @@ class ChildProcess:
         env: Mapping[str, str] | None = None,
         output: IO[Any] | None = None,
         pass_fds: Sequence[int] = (),
+        stays: bool = False,
     ) -> None:
         self.module = module
         self._process = subprocess.Popen(
@@ -114,6 +138,7 @@ class ChildProcess:
             stderr=None if output is None else subprocess.STDOUT,
             pass_fds=pass_fds,
             start_new_session=True,
+            preexec_fn=None if stays else _following_this_process(),  # noqa: PLW1509 - commands have no threads here
         )
 
     @property
@@ -170,10 +195,16 @@ class ServerProcess(ChildProcess):
         arguments: of `python -m flowstead_server`.
         env: its whole environment; None inherits this one.
         output: where its standard output and error go; None inherits both.
+        stays: whether it goes on when this process ends.
     """
 
     def __init__(
-        self, arguments: Sequence[str], *, env: Mapping[str, str] | None = None, output: IO[Any] | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        output: IO[Any] | None = None,
+        stays: bool = False,
     ) -> None:
         reader, writer = os.pipe()
         try:
@@ -183,6 +214,7 @@ class ServerProcess(ChildProcess):
                 env=env,
                 output=output,
                 pass_fds=(writer,),
+                stays=stays,
             )
         except BaseException:
             os.close(reader)

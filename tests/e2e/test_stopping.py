@@ -121,21 +121,34 @@ def test_a_closed_terminal_leaves_nothing(system):
         terminal.end()
 
 
-def test_a_killed_command_leaves_a_server_that_can_be_replaced(system):
-    """kill -9 of the command: the server may live on or not, but a new one starts on the same data."""
+def test_a_killed_command_takes_its_server_with_it(system):
     command = system.start("prefect", "server", "start", "--port", str(system.port))
     wait_until(system.answers, about=system.text)
     below = psutil.Process(command.popen.pid).children(recursive=True)
+    assert {"postgres"} < {process.name() for process in below}
     command.popen.kill()
     command.popen.wait()
+    if sys.platform == "linux":
+        _, alive = psutil.wait_procs(below, 20)
+        assert alive == []
     for process in below:
         with contextlib.suppress(psutil.NoSuchProcess):
-            if "flowstead_server" in " ".join(process.cmdline()):
-                process.kill()
-                process.wait(10)
+            process.kill()
     again = system.start("prefect", "server", "start", "--port", str(system.port))
     wait_until(system.answers, about=system.text)
     assert ended(again, signal.SIGTERM) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell children")
+def test_a_killed_demo_takes_everything_with_it(system):
+    demo = system.start("prefect", "demo", "--data-dir", str(system.folder / "demo"))
+    demo.wait_for("Ctrl-C")
+    below = psutil.Process(demo.popen.pid).children(recursive=True)
+    assert any("fork_server" in " ".join(process.cmdline()) for process in below)
+    demo.popen.kill()
+    demo.popen.wait()
+    _, alive = psutil.wait_procs(below, 20)
+    assert alive == []
 
 
 def test_a_broken_pipe_ends_a_watch_quietly(system):

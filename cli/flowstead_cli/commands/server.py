@@ -80,7 +80,7 @@ def _detach(arguments: list[str], options: StartOptions) -> None:
     with raise_on_termination(), opened as output:
         start = output.tell()
         with deferred_signals():
-            server = ServerProcess(arguments, output=output)
+            server = ServerProcess(arguments, output=output, stays=True)
         try:
             ready = server.wait_until_ready()
         except KeyboardInterrupt:
