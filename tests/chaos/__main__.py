@@ -35,7 +35,7 @@ async def try_once(seed: int, seconds: float, runs: int, *, short: bool, limit: 
     """Run the system, the load and the faults to their end, and check what happened."""
     chance = random.Random(seed)
     began = time.monotonic()
-    async with World(limit) as world:
+    async with World(limit, 1 if short else 2) as world:
         say(f"seed {seed}: all started after {time.monotonic() - began:.1f} s")
         faults = Faults(world)
         busy = seconds if short else seconds * BUSY
@@ -126,7 +126,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if options.short:
-            trial = try_once(seed, 9.0, 60, short=True, limit=3.0, gap=9 / len(KINDS))
+            trial = try_once(seed, 7.0, 60, short=True, limit=3.0, gap=7 / len(KINDS))
         else:
             trial = try_once(seed, options.minutes * 60, options.runs, short=False, limit=6.0, gap=options.gap)
         outcome = asyncio.run(trial)

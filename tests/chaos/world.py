@@ -53,13 +53,14 @@ class Part:
 
 
 class World:
-    """Everything that runs. `heartbeat_limit` is in seconds."""
+    """Everything that runs. `heartbeat_limit` is in seconds; of agents there are as many of each kind as told."""
 
-    def __init__(self, heartbeat_limit: float) -> None:
+    def __init__(self, heartbeat_limit: float, agents_of_each_kind: int = 2) -> None:
         self.system = System()
         self.folder = self.system.folder
         self.journals = self.folder / "journals"
         self.heartbeat_limit = heartbeat_limit
+        self._agents_of_each_kind = agents_of_each_kind
         self.servers: list[Part] = []
         self.agents: list[Part] = []
         self.proxies: list[TcpProxy] = []
@@ -98,11 +99,7 @@ class World:
             self.start(server)
             proxy = TcpProxy(port)
             self.proxies.append(await proxy.start())
-        for server in self.servers:
-            await self.answers(server)
-        self.system.url = self.system.env["PREFECT__CLOUD__API"] = f"http://127.0.0.1:{self.servers[0].port}"
-        self.flows = await asyncio.to_thread(self.system.register, str(HERE / "flows.py"))
-        for number, proxy in enumerate(self.proxies, 1):
+        for number, proxy in enumerate(self.proxies[: self._agents_of_each_kind], 1):
             executor, local = [str(HERE / "executor.py"), f"executor-{number}"], ["-m", "flowstead_agent"]
             for name, program in ((f"executor {number}", executor), (f"local agent {number}", local)):
                 clock = self.folder / f"{name} clock".replace(" ", "-")
@@ -116,6 +113,10 @@ class World:
                 agent = Part(name, command, env, clock=clock)
                 self.agents.append(agent)
                 self.start(agent)
+        for server in self.servers:
+            await self.answers(server)
+        self.system.url = self.system.env["PREFECT__CLOUD__API"] = f"http://127.0.0.1:{self.servers[0].port}"
+        self.flows = await asyncio.to_thread(self.system.register, str(HERE / "flows.py"))
 
     def _env(self) -> dict[str, str]:
         limit = self.heartbeat_limit
@@ -133,7 +134,6 @@ class World:
             "PREFECT__CLOUD__CHECK_CANCELLATION_INTERVAL": "1",
             "PREFECT__CLOUD__LOGGING_HEARTBEAT": "0.5",
             "PREFECT__CLOUD__REQUEST_TIMEOUT": "3",
-            "PREFECT__LOGGING__LEVEL": "DEBUG",
             "PREFECT__CLOUD__AGENT__GRACE_SECONDS": "2",
         }
 
@@ -169,12 +169,14 @@ class World:
 
     def forked(self) -> tuple[list[psutil.Process], list[psutil.Process]]:
         """Return the fork servers of the agents, and the processes of flow runs."""
-        agents = {agent.pid for agent in self.agents if agent.lives}
         servers, runs = [], []
         for process in processes_of(self.folder):
             with contextlib.suppress(psutil.Error):
-                if "fork_server" in " ".join(process.cmdline()):
-                    (servers if process.ppid() in agents else runs).append(process)
+                command = " ".join(process.cmdline())
+                if "execute flow-run" in command:
+                    runs.append(process)
+                elif "fork_server" in command:
+                    servers.append(process)
         return servers, runs
 
     def postgres(self) -> psutil.Process:
