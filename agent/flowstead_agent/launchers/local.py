@@ -3,7 +3,7 @@
 Each run is a process in its own session, forked from a server that has the library imported, or started by a new
 interpreter where forking is not possible or the run asks for another interpreter environment.  It outlives the agent.
 A run config of another platform, `Docker` storage, a missing working directory and a system that has no room for
-another process raise `LaunchError`.  A fork server that cannot be started is logged once and replaced by new
+another process raise `LaunchError`.  A fork server that cannot be started is logged and replaced by new
 interpreters.
 """
 
@@ -42,6 +42,7 @@ COMMAND = (sys.executable, "-m", "prefect", "execute", "flow-run")
 PRELOADED = ("prefect", "prefect.engine.execute", "flowstead_agent.launchers.preload")
 _OUTPUT_LOOK_SECONDS = 5.0
 _SHOW_LOOK_SECONDS = 0.1
+_FORKS_PAUSE_SECONDS = 60.0
 _STORAGES_OF_OTHER_PLATFORMS = frozenset({"Docker"})
 
 
@@ -117,6 +118,7 @@ class LocalLauncher:
         self._logger = logger
         self._directory = os.getcwd()  # noqa: PTH109 - environments hold strings
         self._forks = ForkServerClient(settings.preload, forked_off=settings.forked_off) if settings.fork else None
+        self._forks_again_at = 0.0
         self._followers: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -197,11 +199,19 @@ class LocalLauncher:
         return await self._spawn(environment, directory, output)
 
     async def _start_forks(self, forks: ForkServerClient) -> bool:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._forks_again_at:
+            return False
         try:
             await forks.start()
         except ForkServerError as error:
-            self._logger.warning("%s Flow runs are started by new interpreters from now on, which is slower.", error)
-            self._forks = None
+            # The reason may pass, as a lack of memory does.
+            self._forks_again_at = loop.time() + _FORKS_PAUSE_SECONDS
+            self._logger.warning(
+                "%s Flow runs are started by new interpreters for now, which is slower; it is tried again in %d s.",
+                error,
+                _FORKS_PAUSE_SECONDS,
+            )
             return False
         return True
 

@@ -192,12 +192,21 @@ def test_a_new_interpreter_starts_what_a_fork_cannot(tmp_path):
     run(test())
 
 
-def test_without_a_fork_server_runs_still_start(tmp_path, caplog):
+def test_without_a_fork_server_runs_still_start(tmp_path, caplog, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
     async def test():
         local = launcher("report", preload=["no_such_module_anywhere"])
         await local.start()
-        process = await local.launch(claimed(tmp_path / "report"))
-        await process.terminate(5)
+        for _ in range(2):
+            process = await local.launch(claimed(tmp_path / "report"))
+            await process.terminate(5)
+        assert not (tmp_path / "report").exists()
+        # what was missing is there, and the pause is over
+        (tmp_path / "no_such_module_anywhere.py").touch()
+        local._forks_again_at = 0.0
+        await local.launch(claimed(tmp_path / "report"))
+        await reported(tmp_path / "report")
         await local.close()
 
     LOGGER.propagate = True
@@ -207,7 +216,7 @@ def test_without_a_fork_server_runs_still_start(tmp_path, caplog):
     ] == [
         (
             "The fork server could not be started: it ended with exit code 1. "
-            "Flow runs are started by new interpreters from now on, which is slower."
+            "Flow runs are started by new interpreters for now, which is slower; it is tried again in 60 s."
         )
     ]
 
