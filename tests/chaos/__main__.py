@@ -29,6 +29,8 @@ from world import World  # noqa: E402
 BUSY = 0.8
 # Nothing has ended for so long after the last fault: the test gives up waiting, and the checker says what hangs.
 STUCK_SECONDS = 150.0
+# How long the process of a flow run may go on after the last run has ended: it sends its last log lines.
+LEAVING_SECONDS = 60.0
 
 
 async def try_once(seed: int, seconds: float, runs: int, *, short: bool, limit: float, gap: float) -> Outcome:
@@ -56,10 +58,12 @@ async def try_once(seed: int, seconds: float, runs: int, *, short: bool, limit: 
             if short:
                 await forget_what_agents_said(world)
             await all_ended(world)
+            left = await all_left(world)
         finally:
             progress.cancel()
             world.save_outputs(folder)
         history = await read_history(world.dsn, world.journals)
+        history.left = left
         outcome = Outcome(seed, time.monotonic() - began, faults.counts(), history, check(history))
         save(
             history,
@@ -98,6 +102,16 @@ async def all_ended(world: World) -> None:
             least, since = left, time.monotonic()
         await asyncio.sleep(0.2)
     say(f"{least or 0} runs did not end" if left else "every run has ended")
+
+
+async def all_left(world: World) -> list[str]:
+    """Return when the processes of all flow runs have ended, or which of them go on for too long."""
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while True:
+        _, processes = await asyncio.to_thread(world.forked)
+        if not processes or time.monotonic() > deadline:
+            return [str(process) for process in processes]
+        await asyncio.sleep(0.2)
 
 
 async def tell(world: World, load: Load, faults: Faults) -> None:

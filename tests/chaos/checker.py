@@ -174,6 +174,11 @@ def _held(run: Run, limit: Limit) -> Iterator[tuple[float, int]]:
             yield event.at, -1
 
 
+def _left(history: History) -> Iterator[Violation]:
+    for process in history.left:
+        yield Violation("process left behind", process, "every run has ended, and it goes on")
+
+
 def _states(run: Run) -> list[str]:
     return [event.state for event in run.of("run")]
 
@@ -189,4 +194,5 @@ CHECKS: dict[str, Callable[[History], Iterator[Violation]]] = {
     "what is cancelled stays cancelled": _cancelled,
     "no run fails without a cause": _causes,
     "no limit is exceeded": _limits,
+    "no process is left behind": _left,
 }

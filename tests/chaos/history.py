@@ -59,13 +59,17 @@ class Limit:
 
 @dataclass(slots=True)
 class History:
-    """All runs, and what was acknowledged: creates (key, run), log lines (run, text), cancellations (run, state)."""
+    """All runs, and what was acknowledged: creates (key, run), log lines (run, text), cancellations (run, state).
+
+    `left` are the processes of flow runs that went on although every run had ended.
+    """
 
     runs: dict[str, Run] = field(default_factory=dict)
     created: list[tuple[str, str]] = field(default_factory=list)
     lines: list[tuple[str, str]] = field(default_factory=list)
     cancelled: list[tuple[str, str]] = field(default_factory=list)
     limits: list[Limit] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
 
 class Journal:

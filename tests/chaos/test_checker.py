@@ -145,6 +145,10 @@ def run_two_tasks_at_once(history):
     change(history, 9, at=111.5)
 
 
+def leave_a_process_behind(history):
+    history.left.append("prefect execute flow-run")
+
+
 def change(history, index, **members):
     events = history.runs["one"].events
     events[index] = replace(events[index], **members)
@@ -171,6 +175,7 @@ PLANTED = {
     fail_for_nothing: "run failed without a cause",
     run_two_at_once: "limit exceeded",
     run_two_tasks_at_once: "limit exceeded",
+    leave_a_process_behind: "process left behind",
 }
 
 
