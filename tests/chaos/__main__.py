@@ -44,7 +44,7 @@ async def try_once(seed: int, seconds: float, runs: int, *, short: bool, limit: 
         mix = Mix(real_flows={"steps": 4, "slow": 1, "mapped": 1}, tiny_flows={"tiny": 1}) if short else Mix()
         endless = schedule(random.Random(seed), gap)
         load = Load(world, chance, runs, busy, mix)
-        progress = asyncio.create_task(tell(world, load, faults))
+        helpers = [asyncio.create_task(tell(world, load, faults)), asyncio.create_task(world.watch_agents())]
         folder = ROOT / "build" / "chaos" / f"seed-{seed}"
         all_created = asyncio.Event()
         try:
@@ -60,10 +60,11 @@ async def try_once(seed: int, seconds: float, runs: int, *, short: bool, limit: 
             await all_ended(world)
             left = await all_left(world)
         finally:
-            progress.cancel()
+            for helper in helpers:
+                helper.cancel()
             world.save_outputs(folder)
         history = await read_history(world.dsn, world.journals)
-        history.left = left
+        history.left, history.fallen = left, world.fallen
         outcome = Outcome(seed, time.monotonic() - began, faults.counts(), history, check(history))
         save(
             history,

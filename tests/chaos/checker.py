@@ -179,6 +179,11 @@ def _left(history: History) -> Iterator[Violation]:
         yield Violation("process left behind", process, "every run has ended, and it goes on")
 
 
+def _fallen(history: History) -> Iterator[Violation]:
+    for agent in history.fallen:
+        yield Violation("agent ended by itself", agent, "nobody had killed it")
+
+
 def _states(run: Run) -> list[str]:
     return [event.state for event in run.of("run")]
 
@@ -195,4 +200,5 @@ CHECKS: dict[str, Callable[[History], Iterator[Violation]]] = {
     "no run fails without a cause": _causes,
     "no limit is exceeded": _limits,
     "no process is left behind": _left,
+    "no agent ends by itself": _fallen,
 }

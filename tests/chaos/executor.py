@@ -24,7 +24,7 @@ from flowstead_agent.launchers.protocol import Ended
 from flowstead_agent.settings import AgentSettings
 from prefect._generated import inputs
 from prefect._generated import operations as ops
-from prefect.client.session import AsyncSession
+from prefect.client.session import AsyncSession, Session
 from prefect.configuration import config
 
 LABEL = "tiny"
@@ -180,7 +180,7 @@ async def main(name):
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     journal = Journal(Path(os.environ["CHAOS_JOURNALS"]))
     logger = agent_logger(name, "WARNING", config.logging.format)
-    await Agent(settings, api, Executor(api, journal), logger, config.cloud.api).run(stop)
+    await Agent(settings, api, Executor(api, journal), logger, Session()).run(stop)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ class Limit:
 class History:
     """All runs, and what was acknowledged: creates (key, run), log lines (run, text), cancellations (run, state).
 
-    `left` are the processes of flow runs that went on although every run had ended.
+    `left` are the processes of flow runs that went on although every run had ended, `fallen` the agents that ended
+    although nobody had killed them.
     """
 
     runs: dict[str, Run] = field(default_factory=dict)
@@ -70,6 +71,7 @@ class History:
     cancelled: list[tuple[str, str]] = field(default_factory=list)
     limits: list[Limit] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    fallen: list[str] = field(default_factory=list)
 
 
 class Journal:

@@ -149,6 +149,10 @@ def leave_a_process_behind(history):
     history.left.append("prefect execute flow-run")
 
 
+def let_an_agent_fall(history):
+    history.fallen.append("local agent 1")
+
+
 def change(history, index, **members):
     events = history.runs["one"].events
     events[index] = replace(events[index], **members)
@@ -176,6 +180,7 @@ PLANTED = {
     run_two_at_once: "limit exceeded",
     run_two_tasks_at_once: "limit exceeded",
     leave_a_process_behind: "process left behind",
+    let_an_agent_fall: "agent ended by itself",
 }
 
 

@@ -67,6 +67,7 @@ class World:
         self.flows: dict[str, str] = {}
         self.outputs: list[tuple[str, Process]] = []
         self.postgres_busy = asyncio.Lock()
+        self.fallen: list[str] = []
 
     async def __aenter__(self) -> World:
         try:
@@ -143,6 +144,15 @@ class World:
         """Start a part that does not run."""
         part.process = Process(part.command, part.env, self.folder, start_new_session=True)
         self.outputs.append((part.name, part.process))
+
+    async def watch_agents(self) -> None:
+        """Note agents that end by themselves, and start them again; for ever."""
+        while True:
+            await asyncio.sleep(0.5)
+            for agent in self.agents:
+                if not agent.lives and not agent.busy.locked() and agent.process is not None:
+                    self.fallen.append(f"{agent.name}: {agent.process.text[-500:]}")
+                    self.start(agent)
 
     async def kill(self, part: Part) -> None:
         """Kill the process of a part and wait until it is gone."""
