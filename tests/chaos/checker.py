@@ -149,29 +149,31 @@ def _causes(history: History) -> Iterator[Violation]:
 
 def _limits(history: History) -> Iterator[Violation]:
     for limit in history.limits:
-        moments = [moment for run in history.runs.values() for moment in _held(run, limit)]
         held = 0
-        # at the same moment places are given back before they are taken
-        for _, change in sorted(moments):
+        for _, change in sorted(change for run in history.runs.values() for change in _held(run, limit)):
             held += change
             if held > limit.most:
                 yield Violation("limit exceeded", limit.name, f"{held} at once, and {limit.most} are allowed")
                 break
 
 
-def _held(run: Run, limit: Limit) -> Iterator[tuple[float, int]]:
-    """Yield when places of a limit were taken (1) and given back (-1)."""
+def _held(run: Run, limit: Limit) -> Iterator[tuple[int, int]]:
+    """Yield when slots of a limit were taken (1) and given back (-1).
+
+    By the order in which things were stored: what gives a slot back is stored before what takes it.
+    """
     holding: set[str] = set()
     for event in run.events:
         who = run.id if event.kind == "run" else event.task_run_id
-        if event.kind == "log" or who not in (limit.run_ids if event.kind == "run" else limit.task_run_ids):
-            continue
-        if event.state in LIVE and who not in holding:
+        lives = event.state in LIVE
+        if lives and who in limit.run_ids | limit.task_run_ids and who not in holding:
             holding.add(who)
-            yield event.at, 1
-        elif event.state not in LIVE and who in holding:
-            holding.remove(who)
-            yield event.at, -1
+            yield event.seq, 1
+        # the end of a flow run gives back the slots of its task runs, too
+        gone = set() if lives or event.kind == "log" else holding if event.kind == "run" else holding & {who}
+        for _ in gone:
+            yield event.seq, -1
+        holding = holding - gone
 
 
 def _left(history: History) -> Iterator[Violation]:

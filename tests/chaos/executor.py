@@ -27,7 +27,7 @@ from prefect._generated import operations as ops
 from prefect.client.session import AsyncSession, Session
 from prefect.configuration import config
 
-LABEL = "tiny"
+LABEL, NARROW = "tiny", "narrow"
 BEAT_SECONDS = 1.0
 # How long an execution asks without an answer before it gives up, as a process of a flow run does.
 PATIENCE = 60.0
@@ -68,7 +68,7 @@ class Execution:
                 await self._write_all_the_same()
         except asyncio.CancelledError:
             end = Ended(ok=False, reason="It was ended by SIGTERM.", output="")
-        except (AgentError, TimeoutError) as error:
+        except AgentError as error:
             end = Ended(ok=False, reason=f"It gave up: {error!r}", output="")
         finally:
             beats.cancel()
@@ -133,14 +133,21 @@ class Execution:
         return await self._api._send(request, self._run)
 
     async def _insist(self, request):
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                try:
-                    return await self._ask(request)
-                except ApiRejectedError:
+        """Return the answer; ask again while there is none, and while a limit is full."""
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
+        while True:
+            try:
+                answer = await self._ask(request)
+                heard = loop.time()
+                if not any(state.status == "QUEUED" for state in getattr(answer, "states", ())):
+                    return answer
+            except ApiRejectedError:
+                raise
+            except ApiError:
+                if loop.time() - heard > PATIENCE:
                     raise
-                except ApiError:
-                    await asyncio.sleep(self._chance.uniform(0.05, 0.5))
+            await asyncio.sleep(self._chance.uniform(0.1, 0.6))
 
 
 class Executor:
@@ -167,7 +174,7 @@ async def main(name):
     settings = AgentSettings(
         kind="Executor",
         name=name,
-        labels=[LABEL],
+        labels=[LABEL, NARROW],
         launch_slots=15,
         max_concurrent=15,
         settle_seconds=0.0,
@@ -175,7 +182,7 @@ async def main(name):
         poll_seconds=1.0,
         grace_seconds=1.0,
     )
-    api = AgentApi(AsyncSession(), [LABEL])
+    api = AgentApi(AsyncSession(), [LABEL, NARROW])
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     journal = Journal(Path(os.environ["CHAOS_JOURNALS"]))

@@ -62,7 +62,7 @@ def first():
     """Executed elsewhere."""
 
 
-@task(max_retries=2, retry_delay=timedelta(seconds=0))
+@task(max_retries=2, retry_delay=timedelta(seconds=0), tags=["scarce"])
 def again():
     """Executed elsewhere."""
 

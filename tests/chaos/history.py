@@ -99,6 +99,22 @@ _RUNS = """
         extract(epoch from r.scheduled_start_time)::float8 as due
     from flow_run r join flow f on f.id = r.flow_id
 """
+_LIMITS = """
+    select 'label ' || l.name as name, l."limit" as most, array_agg(r.id::text) as run_ids, '{}'::text[] as task_run_ids
+    from flow_concurrency_limit l
+    join label_set s on l.name = any (s.labels)
+    join flow_run r on r.label_set_id = s.id
+    group by l.name, l."limit"
+    union all
+    select 'flow ' || f.name, g.concurrency_limit, array_agg(r.id::text), '{}'
+    from flow_group g join flow f on f.flow_group_id = g.id join flow_run r on r.flow_id = f.id
+    where g.concurrency_limit is not null
+    group by f.name, g.concurrency_limit
+    union all
+    select 'tag ' || l.tag, l."limit", '{}', array_agg(t.id::text)
+    from task_tag_limit l join task k on k.tags ? l.tag join task_run t on t.task_id = k.id
+    group by l.tag, l."limit"
+"""
 _EVENTS = """
     select flow_run_id::text as run, seq, extract(epoch from timestamp)::float8 as at, 'run' as kind,
         coalesce(message, '') as text, state, version, '' as task_run_id
@@ -128,6 +144,8 @@ async def read_history(dsn: str, journals: Path) -> History:
                 run, *members = row
                 if run in history.runs:
                     history.runs[run].events.append(Event(*members))
+            for name, most, run_ids, task_run_ids in await connection.fetch(_LIMITS):
+                history.limits.append(Limit(name, most, frozenset(run_ids), frozenset(task_run_ids)))
     finally:
         await connection.close()
     for record in read_journals(journals):

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from history import Journal
-from world import REAL, TINY, World
+from world import NARROW, REAL, TINY, World
 
 from prefect._generated import inputs
 from prefect._generated import operations as ops
@@ -41,6 +41,7 @@ class Mix:
     real_flows: dict[str, int] = field(default_factory=lambda: {"steps": 4, "slow": 2, "retrying": 2, "mapped": 2})
     tiny_flows: dict[str, int] = field(default_factory=lambda: {"tiny": 4, "stubborn": 1})
     later: float = 0.1
+    limited: float = 0.1
     cancelled: float = 0.06
     repeated: float = 0.2
     noted: float = 0.15
@@ -102,7 +103,7 @@ class Load:
         flows = mix.real_flows if is_real else mix.tiny_flows
         return {
             "flow": chance.choices([*flows], weights=[*flows.values()])[0],
-            "label": REAL if is_real else TINY,
+            "labels": [REAL] if is_real else [TINY, NARROW] if chance.random() < mix.limited else [TINY],
             "key": str(uuid.UUID(int=chance.getrandbits(128))),
             "delay": chance.uniform(0.5, 6) if chance.random() < mix.later else 0,
             "cancel": chance.uniform(0, 3) if chance.random() < mix.cancelled else None,
@@ -127,7 +128,7 @@ class Load:
     async def _create(self, plan: dict[str, Any], due: datetime | None) -> str:
         request = ops.create_flow_run(
             flow_id=self._world.flows[plan["flow"]],
-            labels=[plan["label"]],
+            labels=plan["labels"],
             idempotency_key=plan["key"],
             scheduled_start_time=due,
             parameters={"seconds": self._world.heartbeat_limit + 2} if plan["flow"] == "slow" else {},

@@ -27,10 +27,10 @@ def a_run(name="run", start=100.0, state="Success"):
     ]
     versions = {"run": 0, "task": 0, "log": -1}
     events = []
-    for seq, (kind, of_kind, text) in enumerate(written):
+    for seq, (kind, of_kind, text) in enumerate(written, round(start)):
         versions[kind] += kind != "log"
         task_run_id = f"{name}-task" if kind == "task" else ""
-        events.append(Event(seq, start + seq, kind, text, of_kind, max(0, versions[kind]), task_run_id))
+        events.append(Event(seq, float(seq), kind, text, of_kind, max(0, versions[kind]), task_run_id))
     return Run(name, "flow", f"key of {name}", state, versions["run"], start, events)
 
 
@@ -79,7 +79,7 @@ def leave_a_task_running(history):
 
 def write_for_the_dead(history):
     run = history.runs["one"]
-    run.events.append(Event(11, 111.0, "log", f"execution {FIRST} line 2"))
+    run.events.append(Event(111, 111.0, "log", f"execution {FIRST} line 2"))
 
 
 def begin_before_the_other_has_ended(history):
@@ -142,7 +142,7 @@ def run_two_at_once(history):
 def run_two_tasks_at_once(history):
     history.runs["two"] = a_run("two", start=107.0)
     del history.limits[0]
-    change(history, 9, at=111.5)
+    change(history, 9, seq=112)
 
 
 def leave_a_process_behind(history):

@@ -19,6 +19,7 @@ import psutil
 from agent_world import Process, free_port
 from checker import FINISHED
 from executor import LABEL as TINY
+from executor import NARROW
 from system_world import System, processes_of
 from tcp_proxy import TcpProxy
 
@@ -118,6 +119,18 @@ class World:
             await self.answers(server)
         self.system.url = self.system.env["PREFECT__CLOUD__API"] = f"http://127.0.0.1:{self.servers[0].port}"
         self.flows = await asyncio.to_thread(self.system.register, str(HERE / "flows.py"))
+        await asyncio.to_thread(self._set_limits)
+
+    def _set_limits(self) -> None:
+        of_flow = "query($id: uuid!) { flow_by_pk(id: $id) { flow_group_id } }"
+        self.system.graphql(
+            """mutation($label: String!, $group: UUID!) {
+                update_flow_concurrency_limit(input: {label: $label, limit: 2}) { id }
+                set_flow_group_concurrency_limit(input: {flow_group_id: $group, limit: 2}) { success }
+                update_task_tag_limit(input: {tag: "scarce", limit: 3}) { id } }""",
+            label=NARROW,
+            group=self.system.graphql(of_flow, id=self.flows["steps"])["flow_by_pk"]["flow_group_id"],
+        )
 
     def _env(self) -> dict[str, str]:
         limit = self.heartbeat_limit
@@ -246,4 +259,4 @@ class World:
         self.system.__exit__()
 
 
-__all__ = ["REAL", "TINY", "Part", "World"]
+__all__ = ["NARROW", "REAL", "TINY", "Part", "World"]
