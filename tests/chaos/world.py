@@ -90,7 +90,9 @@ class World:
 
     async def _start(self) -> None:
         self.journals.mkdir()
-        self.embedded = await asyncio.to_thread(EmbeddedPostgres.start_blocking, self.folder / "pgdata")
+        # its usual way of making sure that files are on disk takes seconds after each crash
+        settings = {"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}
+        self.embedded = await asyncio.to_thread(EmbeddedPostgres.start_blocking, self.folder / "pgdata", settings)
         await self.embedded.ensure_database()
         for number in (1, 2):
             port = free_port()
