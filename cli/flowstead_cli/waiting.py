@@ -20,7 +20,7 @@ _LOOK_INTERVAL = 5.0
 _PATIENCE = 15.0
 _WARNING_INTERVAL = 30.0
 # Nobody can hurry these; they are said once.
-_BY_ITSELF = frozenset({"STARTS_LATER", "PAUSED", "QUEUED", "TASKS_WAIT", "SILENT"})
+_BY_ITSELF = frozenset({"STARTS_LATER", "PAUSED", "QUEUED", "CONCURRENCY_LIMIT", "TASKS_WAIT", "SILENT"})
 _BY_AGENTS = frozenset({"NO_AGENT", "AGENT_EXPECTED", "CLAIMED"})
 
 
@@ -65,7 +65,8 @@ class WaitReasons:
     def _line(self, explanation: "FlowRunExplanation", moment: float) -> Line | None:
         reason = explanation.reason.value
         agents = tuple((agent.id, agent.is_live, agent.may_take) for agent in explanation.agents)
-        about = (reason, explanation.until, agents)
+        held = explanation.message if reason == "CONCURRENCY_LIMIT" else None
+        about = (reason, explanation.until, agents, held)
         waited = moment - self._due_since
         is_news = about != self._said and (reason in _BY_ITSELF or reason == "NO_AGENT")
         is_late = reason in _BY_AGENTS and waited >= _PATIENCE
@@ -99,6 +100,7 @@ def short_reason(explanation: "FlowRunExplanation") -> str:
         "QUEUED": "queued",
         "NO_AGENT": f"no agent{labels}",
         "AGENT_EXPECTED": "waits for its agent",
+        "CONCURRENCY_LIMIT": "waits for a slot",
         "CLAIMED": "being started",
         "TASKS_WAIT": f"tasks wait until{at}",
         "SILENT": "no sign of life",

@@ -111,6 +111,7 @@ async def test_no_other_query_shows_another_tenant(api: Any) -> None:
         "flow_run_explanation": (f'flow_run_explanation(flow_run_id: "{flow_run}") {{ state }}', None),
         "project_retention": (f'project_retention(project_id: "{theirs.ids["project_id"]}") {{ state }}', None),
         "flow_run_event_page": (f'flow_run_event_page(flow_run_id: "{flow_run}") {{ cursor }}', None),
+        "wait_for_slot": (f'wait_for_slot(flow_run_id: "{flow_run}", seconds: 0)', None),
         "mapped_children": (
             f'mapped_children(task_run_id: "{task_run}") {{ min_start_time max_end_time state_counts }}',
             nobody,

@@ -119,3 +119,30 @@ def delete_task_tag_limit(*, limit_id: str | Unset = UNSET) -> Request[DeleteTas
         {"input": defined({"limit_id": limit_id})},
         lambda data: DeleteTaskTagLimit.from_wire(required(data["delete_task_tag_limit"], "delete_task_tag_limit")),
     )
+
+
+_WAIT_FOR_SLOT = """\
+query wait_for_slot($flow_run_id: UUID, $task_run_id: UUID, $seconds: Int) {
+  wait_for_slot(
+    flow_run_id: $flow_run_id
+    task_run_id: $task_run_id
+    seconds: $seconds
+  )
+}
+"""
+
+
+def wait_for_slot(
+    *,
+    flow_run_id: str | None | Unset = UNSET,
+    task_run_id: str | None | Unset = UNSET,
+    seconds: int | None | Unset = UNSET,
+) -> Request[bool]:
+    """Wait up to so many seconds, 10 at most, until a run that is Queued should ask for its slot again; false if it should not."""
+    return Request(
+        "wait_for_slot",
+        "query",
+        _WAIT_FOR_SLOT,
+        defined({"flow_run_id": flow_run_id, "task_run_id": task_run_id, "seconds": seconds}),
+        lambda data: required(data["wait_for_slot"], "wait_for_slot"),
+    )

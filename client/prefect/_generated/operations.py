@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from prefect._generated.flow_runs import update_flow_run_heartbeat as update_flow_run_heartbeat
     from prefect._generated.artifacts import update_task_run_artifact as update_task_run_artifact
     from prefect._generated.limits import update_task_tag_limit as update_task_tag_limit
+    from prefect._generated.limits import wait_for_slot as wait_for_slot
     from prefect._generated.logs import write_run_logs as write_run_logs
 
 _HOMES: dict[str, str] = {
@@ -174,6 +175,7 @@ _HOMES: dict[str, str] = {
     "update_flow_run_heartbeat": "flow_runs",
     "update_task_run_artifact": "artifacts",
     "update_task_tag_limit": "limits",
+    "wait_for_slot": "limits",
     "write_run_logs": "logs",
 }
 

@@ -31,6 +31,7 @@ class Reason(Enum):
     QUEUED = "QUEUED"
     NOT_SCHEDULED = "NOT_SCHEDULED"
     NO_AGENT = "NO_AGENT"
+    CONCURRENCY_LIMIT = "CONCURRENCY_LIMIT"
     AGENT_EXPECTED = "AGENT_EXPECTED"
     CLAIMED = "CLAIMED"
     RUNNING = "RUNNING"
@@ -52,6 +53,22 @@ class AgentFacts:
     is_live: bool
     fits: bool
     missing: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitFacts:
+    """A concurrency limit that a run, or a task run of it, is under.
+
+    `kind`: label, flow or tag. `reserved`: slots that are kept for other runs, whose processes wait. `holders`: id and
+    name of runs that hold slots, up to five for a label or flow.
+    """
+
+    kind: str
+    name: str
+    places: int
+    held: int
+    reserved: int
+    holders: Sequence[tuple[UUID, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,8 @@ class RunFacts:
     live_fitting_agents: int
     last_fitting_query: datetime | None
     agents: Sequence[AgentFacts]
+    limits: Sequence[LimitFacts] = ()
+    queued_task_runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +131,14 @@ def explain(run: RunFacts) -> Explanation:
 
 
 def _running(run: RunFacts) -> Explanation:
+    full = _full_limit(run, "tag")
+    if run.queued_task_runs and full is not None:
+        several = run.queued_task_runs > 1
+        wait = "task runs of the run wait" if several else "task run of the run waits"
+        text = f"{run.queued_task_runs} {wait}: {full}"
+        # as long as others run, the run does
+        reason = Reason.CONCURRENCY_LIMIT if run.waiting_task_runs else Reason.RUNNING
+        return Explanation(reason, text, run.state_timestamp)
     if run.waiting_task_runs and run.next_task_run is not None:
         number = _count(run.waiting_task_runs, "task run")
         if run.next_task_run > run.now:
@@ -155,6 +182,9 @@ def _scheduled(run: RunFacts) -> Explanation:
     if start is None:
         reason = Reason.QUEUED if run.state == "Queued" else Reason.PAUSED
         return Explanation(reason, f"The run waits until somebody resumes it: {_state(run)}", run.state_timestamp)
+    full = _full_limit(run, "label", "flow")
+    if run.state == "Queued" and full is not None:
+        return Explanation(Reason.CONCURRENCY_LIMIT, full, run.state_timestamp)
     if start > run.now:
         reason = {"Queued": Reason.QUEUED, "Paused": Reason.PAUSED}.get(run.state or "", Reason.STARTS_LATER)
         what = f"is {run.state} and" if run.state in {"Queued", "Paused", "Retrying"} else ""
@@ -169,8 +199,39 @@ def _scheduled(run: RunFacts) -> Explanation:
     return _agents(run, start)
 
 
+def _full_limit(run: RunFacts, *kinds: str) -> str | None:
+    """Say which limit has no slot for the run, and who has them; null if all have."""
+    waits_inside = run.state == "Queued" and run.queue_time is not None and run.queue_time > run.now
+    for limit in run.limits:
+        kept = 0 if waits_inside else limit.reserved
+        if limit.kind not in kinds or limit.held + kept < limit.places:
+            continue
+        what = "task tag limit" if limit.kind == "tag" else f"concurrency limit of the {limit.kind}"
+        text = f"The {what} {limit.name!r} ({limit.places})"
+        if limit.places == 0:
+            return f"{text} lets nothing start. Raise it."
+        parts = []
+        if limit.holders:
+            more = limit.held - len(limit.holders) if limit.kind != "tag" else 0
+            named = ", ".join(repr(name) if name else str(ident) for ident, name in limit.holders)
+            parts.append(f"held by {named}{f' and {more} more' if more > 0 else ''}")
+        if kept:
+            parts.append(f"{_count(kept, 'slot')} kept for waiting processes")
+        return f"{text} is full: {'; '.join(parts)}."
+    return None
+
+
 def _agents(run: RunFacts, due: datetime) -> Explanation:
-    """For a run that is due: whether there is an agent to take it, or which ones come closest."""
+    """For a run that is due: a limit that is full, whether an agent is there to take it, or which ones come closest."""
+    full = _full_limit(run, "label", "flow")
+    if full is not None:
+        if not run.live_fitting_agents:
+            full += f" {_fitting(run, due).message}"
+        return Explanation(Reason.CONCURRENCY_LIMIT, full, due, None, run.agents)
+    return _fitting(run, due)
+
+
+def _fitting(run: RunFacts, due: datetime) -> Explanation:
     if run.live_fitting_agents:
         if run.live_fitting_agents == 1:
             text = f"{_named(run.agents[0])} may take the run, and should as soon as it has room."

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
+
+# In place of a label set, which it never is: slots of limits of task runs were freed. Agents have no use for them.
+TAG_SLOTS: Final = 0
 
 
 class Hints(Protocol):

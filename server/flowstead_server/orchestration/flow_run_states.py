@@ -15,6 +15,7 @@ from flowstead_server.domain.errors import (
     StaleWriteError,
     StateUpdateFailedError,
 )
+from flowstead_server.domain.hints import TAG_SLOTS
 from flowstead_server.domain.states import (
     ENDING_NAMES,
     FINISHED_NAMES,
@@ -86,6 +87,9 @@ class _News:
             self._queues.setdefault(row.tenant_id, set()).add(row.label_set_id)
         if before.is_limited and before.state in _MAY_HOLD_SLOTS and change.state not in _MAY_HOLD_SLOTS:
             self._freed.add(row.tenant_id)
+        # task runs that it leaves Running hold no slots any more; a run that succeeds leaves none
+        if before.state in RUNNING_NAMES and change.state not in RUNNING_NAMES | {"Success"}:
+            self._queues.setdefault(row.tenant_id, set()).add(TAG_SLOTS)
 
     def tell(self, database: Database) -> None:
         """Say it."""

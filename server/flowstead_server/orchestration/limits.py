@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from flowstead_server.domain.errors import BadInputError
 from flowstead_server.store import cloud, flow_groups
+from flowstead_server.store import limits as store
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -62,6 +63,16 @@ async def set_flow_group_concurrency_limit(
     found = await flow_groups.set_concurrency_limit(database, caller.tenant_id, flow_group_id, limit)
     database.hints.slots_freed(caller.tenant_id)
     return found
+
+
+async def slot_expected(
+    database: Database, caller: Caller, flow_run_id: UUID | None, task_run_id: UUID | None
+) -> bool | None:
+    """Say whether a run that waits for a slot (one of the two) should ask for it now; null if there is no such run."""
+    if flow_run_id is not None:
+        return await store.flow_run_slot_expected(database, caller.tenant_id, flow_run_id)
+    assert task_run_id is not None
+    return await store.task_run_slot_expected(database, caller.tenant_id, task_run_id)
 
 
 def _check(name: str, limit: int) -> None:

@@ -12,6 +12,7 @@ import orjson
 
 from flowstead_server.domain.errors import ConflictError, FlowsteadError, NotFoundError, StaleWriteError
 from flowstead_server.domain.errors import StateUpdateFailedError as UpdateFailedError
+from flowstead_server.domain.hints import TAG_SLOTS
 from flowstead_server.domain.serialized_states import with_cached_inputs
 from flowstead_server.domain.states import ENDING_NAMES, RUNNING_NAMES, Rule, Subject, transition
 from flowstead_server.orchestration.batcher import Batcher
@@ -57,6 +58,7 @@ class TaskRunWriter:
         answers: dict[int, Stored | FlowsteadError] = {}
         refusals: list[Refusal] = []
         changed: set[UUID] = set()
+        freed: set[UUID] = set()
         lost_rounds = 0
         while lost_rounds < _MAX_LOST_ROUNDS and (round_ := _first_per_run(writes, answers)):
             answered = len(answers)
@@ -82,9 +84,13 @@ class TaskRunWriter:
                 if row is not None:
                     answers[index] = Stored(row.version, row.queued)
                     changed.add(change.flow_run_id)
+                    if runs[change.tenant_id, change.id].is_limited and change.state != "Running":
+                        freed.add(change.tenant_id)
             lost_rounds = 0 if len(answers) > answered else lost_rounds + 1
         if changed:
             self._database.hints.runs_changed(changed)
+        for tenant_id in freed:
+            self._database.hints.queue_changed(tenant_id, {TAG_SLOTS})
         await record_refusals(self._database, refusals)
         busy = ConflictError("The task run is changed by too many callers at once; please try again.")
         return [answers.get(index, busy) for index in range(len(writes))]
@@ -151,5 +157,5 @@ def decide(item: TaskRunWrite, run: store.TaskRunNow | None) -> store.TaskRunCha
         is_ending=name in ENDING_NAMES,
         is_live=is_live,
         claim_token=token,
-        takes_slot=run.is_limited and run.state != "Running",
+        takes_slot=run.is_limited and name == "Running" and run.state != "Running",
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from flowstead_server.db import load_statements
-from flowstead_server.domain.explanations import AgentFacts, RunFacts
+from flowstead_server.domain.explanations import AgentFacts, LimitFacts, RunFacts
 
 if TYPE_CHECKING:
     from flowstead_server.db.database import Executor
@@ -34,8 +34,12 @@ async def facts(executor: Executor, tenant_id: UUID, flow_run_id: UUID) -> RunFa
         )
         for agent in json.loads(row["agents"])
     ]
-    known = {name: row[name] for name in RunFacts.__slots__ if name not in {"agents", "claimed_start_time"}}
-    return RunFacts(**known, agents=agents, claimed_start_time=_moment(row["claimed_start_time"]))
+    limits = [
+        LimitFacts(**{**limit, "holders": [(UUID(run["id"]), run["name"]) for run in limit["holders"]]})
+        for limit in json.loads(row["limits"])
+    ]
+    known = {name: row[name] for name in RunFacts.__slots__ if name not in {"agents", "limits", "claimed_start_time"}}
+    return RunFacts(**known, agents=agents, limits=limits, claimed_start_time=_moment(row["claimed_start_time"]))
 
 
 def _moment(text: str | None) -> datetime | None:

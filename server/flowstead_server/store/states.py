@@ -86,7 +86,7 @@ class Written:
 class TaskRunNow:
     """What a task run and its flow run are before a change. `cached_inputs` is JSON text, null if there are none.
 
-    `same_state` as in FlowRunNow.
+    `same_state` as in FlowRunNow. `is_limited`: it is Running or to be so, and its task has a tag with a limit.
     """
 
     id: UUID

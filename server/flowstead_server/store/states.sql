@@ -171,7 +171,7 @@ select
     end as cached_inputs,
     coalesce((g.settings->>'version_locking_enabled')::boolean, false) as version_locking,
     case when t.state = i.state then t.serialized_state end as same_state,
-    i.state = 'Running' and exists (
+    'Running' in (i.state, t.state) and exists (
         select from task_tag_limit l join task k on k.id = t.task_id and k.tags ? l.tag where l.tenant_id = t.tenant_id
     ) as is_limited
 from jsonb_to_recordset($1::jsonb) as i (id uuid, tenant_id uuid, state text)

@@ -37,6 +37,7 @@ def test_every_statement_file_of_the_store_loads() -> None:
         "flows",
         "hooks",
         "label_sets",
+        "limits",
         "logs",
         "messages",
         "queue",

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect.client.retries import is_outage
-from prefect.configuration import config
 from prefect.engine.cloud.cancellation import CancellationWatcher
 from prefect.engine.cloud.heartbeat import heartbeat
 from prefect.engine.cloud.outage import PATIENCE, flush_logs, has_kept, hasty_client, keep_flow_end, patient_client
 from prefect.engine.cloud.reporting import ReportingRunner
 from prefect.engine.cloud.state_writer import StateWriter
 from prefect.engine.cloud.task_runner import CloudTaskRunner
-from prefect.engine.cloud.waiting import due_soon
+from prefect.engine.cloud.waiting import due_soon, wait_for_slot
 from prefect.engine.flow_pass import FlowPass
 from prefect.engine.flow_runner import FlowRunner
 from prefect.engine.runner import ENDRUN
@@ -94,17 +93,11 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
                 state = None
 
     def _wait_in_queue(self, queued: Queued) -> None:
-        interval = float(config.cloud.check_cancellation_interval)
-        while (seconds := (queued.start_time - utcnow()).total_seconds()) > 0:
-            self.logger.debug(
-                "Flow run is in a Queued state. Sleeping for at most %.2f seconds and attempting to run again.", seconds
-            )
-            time.sleep(min(seconds, interval))
-            try:
-                if not self.client.get_flow_run_state(prefect_context.flow_run_id).is_queued():
-                    return
-            except Exception:
-                self.logger.warning("Error getting flow run info", exc_info=True)
+        self.logger.debug(
+            "Flow run is in a Queued state. Sleeping for at most %.2f seconds and attempting to run again.",
+            max((queued.start_time - utcnow()).total_seconds(), 0),
+        )
+        wait_for_slot(self.client, queued.start_time, flow_run_id=prefect_context.flow_run_id)
 
     def initialize_run(
         self,

@@ -12,7 +12,7 @@ from prefect.client.errors import ApiError
 from prefect.engine.cloud.outage import patient_client
 from prefect.engine.cloud.reporting import ReportingRunner
 from prefect.engine.cloud.state_writer import writer_of
-from prefect.engine.cloud.waiting import due_soon, sleep_until
+from prefect.engine.cloud.waiting import due_soon, sleep_until, wait_for_slot
 from prefect.engine.runner import ENDRUN
 from prefect.engine.state import Cached, ClientFailed, Failed, Mapped, Pending, Queued, Retrying, State
 from prefect.engine.task_runner import TaskRunner
@@ -54,10 +54,12 @@ class CloudTaskRunner(ReportingRunner, TaskRunner):
         """Run the task, and again while it is to be retried or asked for soon; see `TaskRunner.run`."""
         end = super().run(state, upstream_states, context, is_mapped_parent)
         while isinstance(end, (Retrying, Queued)) and due_soon(end):
-            sleep_until(end.start_time)
             if isinstance(end, Queued):
+                wait_for_slot(self.client, end.start_time, task_run_id=self._task_run_id)
                 # Others may have moved the run while we stood in the queue.
                 self._task_run_id = None
+            else:
+                sleep_until(end.start_time)
             end = super().run(end, upstream_states, context, is_mapped_parent)
         return end
 

@@ -25,6 +25,11 @@ class FlowRunReason(Enum):
     NO_AGENT = strawberry.enum_value(
         "NO_AGENT", description="It is due, and no live agent may take it; `agents` has those that come closest."
     )
+    CONCURRENCY_LIMIT = strawberry.enum_value(
+        "CONCURRENCY_LIMIT",
+        description="A concurrency limit has no free slot for it, or for all that is left of it; the message names the "
+        "limit and who holds its slots.",
+    )
     AGENT_EXPECTED = strawberry.enum_value(
         "AGENT_EXPECTED", description="It is due, and one of `agents` should take it within seconds."
     )

@@ -12,11 +12,13 @@ from typing import Annotated
 from uuid import UUID
 
 import strawberry
+from strawberry import UNSET
 from strawberry.scalars import JSON
 
 from flowstead_server.api.context import Info
 from flowstead_server.api.fields import query
 from flowstead_server.api.scalars import stored_json
+from flowstead_server.api.slots import MOST_SECONDS, wait_for_slot
 from flowstead_server.api.streams import read_cursor
 from flowstead_server.api.types.builder import add_fields
 from flowstead_server.api.types.events import FlowRunEventPage, page_of
@@ -195,6 +197,38 @@ class Query:
             FlowsteadError: the tenant has no such run.
         """
         return explanation_of(await explain_flow_run(info.context.database, info.context.caller, flow_run_id))
+
+    @query(
+        description=(
+            "Waits for a slot of a concurrency limit, for a run that was answered `QUEUED`: true as soon as it should "
+            "ask again, false when the time is up."
+        )
+    )
+    async def wait_for_slot(
+        self,
+        info: Info,
+        flow_run_id: Annotated[
+            UUID | None, strawberry.argument(description="Id of a flow run that is Queued.")
+        ] = strawberry.UNSET,
+        task_run_id: Annotated[
+            UUID | None, strawberry.argument(description="Id of a task run that is Queued, instead.")
+        ] = strawberry.UNSET,
+        seconds: Annotated[
+            int | None,
+            strawberry.argument(description=f"How long to wait: 0 to {MOST_SECONDS}, default {MOST_SECONDS}."),
+        ] = strawberry.UNSET,
+    ) -> bool | None:
+        """Wait for a slot of one run of the caller's tenant.
+
+        Raises:
+            FlowsteadError: the tenant has no such run, or the arguments make no sense.
+        """
+        return await wait_for_slot(
+            info.context,
+            flow_run_id or None,
+            task_run_id or None,
+            MOST_SECONDS if seconds in {None, UNSET} else seconds,
+        )
 
     @query(
         description=(
