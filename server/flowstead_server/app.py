@@ -9,15 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
-import socket
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
-import uvicorn
-
-from flowstead_server.domain.errors import StartupError
 from flowstead_server.parts import (
     database_url,
     on_stop_signals,
@@ -26,9 +21,11 @@ from flowstead_server.parts import (
     running_services,
     say_ready,
 )
+from flowstead_server.web.serving import WebServer, listening_socket, web_config
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
+    from socket import socket
 
     from flowstead_server.api.schema import ApiSchema
     from flowstead_server.compiler.limits import Limits
@@ -36,29 +33,6 @@ if TYPE_CHECKING:
     from flowstead_server.services.loop import Service
     from flowstead_server.settings import Settings
     from flowstead_server.web.app import WebApplication
-
-_BACKLOG = 1024
-_KEEP_ALIVE_SECONDS = 75
-_PING_SECONDS = 20.0
-
-
-class WebServer(uvicorn.Server):
-    """uvicorn without signal handlers of its own, which would end the process before the database is stopped."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        """Take uvicorn's configuration; `answering` is set when requests are answered."""
-        super().__init__(config)
-        self.answering = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer requests."""
-        await super().startup(sockets)
-        self.answering.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone: whoever runs the server decides what they mean."""
-        yield
 
 
 class Server:
@@ -72,7 +46,7 @@ class Server:
         self.settings = settings
         self.port = settings.port
         self._parts = contextlib.AsyncExitStack()
-        self._socket: socket.socket | None = None
+        self._socket: socket | None = None
         self._web: WebServer | None = None
 
     async def __aenter__(self) -> Self:
@@ -137,35 +111,6 @@ async def run(settings: Settings) -> None:
             say_ready(about, ready_fd=settings.ready_fd, otherwise=settings.port == 0)
 
 
-@contextlib.contextmanager
-def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """Listen on an address of this machine; port 0 takes a free one. Raises StartupError."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise StartupError(f"Cannot listen on {host}: {error.strerror}. Give an address of this machine.") from error
-    with socket.socket(family, kind, protocol) as listener:
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Inherited by connections: an answer in two parts must not wait for an acknowledgement in between.
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            listener.bind(address)
-            listener.listen(_BACKLOG)
-        except OSError as error:
-            raise StartupError(f"Cannot listen on {host}:{port}: {_reason(error)}") from error
-        yield listener
-
-
-def _reason(error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return "another program uses that port. Stop it, or choose another one with --port (0 takes a free one)."
-    if error.errno in {errno.EACCES, errno.EPERM}:
-        return "this user may not use that port. Choose one above 1023 with --port."
-    return f"{error.strerror}. Give an address of this machine with --host."
-
-
 @contextlib.asynccontextmanager
 async def _application(settings: Settings) -> AsyncIterator[WebApplication]:
     """Start the parts and yield the application over them."""
@@ -220,28 +165,4 @@ async def _connect_parts(
         access_log=settings.access_log,
         playground=built_playground() if settings.shows_playground else None,
         metrics=Metrics(version("flowstead"), database, services, hub) if settings.metrics else None,
-    )
-
-
-def web_config(application: WebApplication, settings: Settings) -> uvicorn.Config:
-    """Return how uvicorn serves the application."""
-    return uvicorn.Config(
-        application,
-        # Our own logging shows uvicorn's warnings; its lines about requests and start are not wanted.
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        http="httptools",
-        ws="websockets-sansio",
-        ws_max_size=settings.body_limit,
-        ws_ping_interval=_PING_SECONDS,
-        ws_ping_timeout=_PING_SECONDS,
-        # Events are small and many; compressing each costs more than sending it.
-        ws_per_message_deflate=False,
-        server_header=False,
-        # Nobody asks for the client's address.
-        proxy_headers=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=round(settings.shutdown_seconds),
     )

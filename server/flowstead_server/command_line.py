@@ -28,9 +28,17 @@ def parser_of(program: Program) -> argparse.ArgumentParser:
         no_services=False,
         disable_introspection=False,
         dry_run=False,
+        metrics_port=None,
     )
     if program is Program.RETENTION:
         parser.add_argument("--dry-run", action="store_true", help="delete nothing, only say what would go")
+    if program is Program.SERVICES:
+        parser.add_argument("--metrics-port", type=int, help="answer at /metrics on this port; 0 takes a free one")
+    if program is not Program.RETENTION:
+        parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+        parser.add_argument(
+            "--allow-unauthenticated", action="store_true", help="listen on any address without a login"
+        )
     if program is Program.SERVER:
         _add_server_options(parser)
     database = parser.add_mutually_exclusive_group()
@@ -50,9 +58,7 @@ _ABOUT = {
 
 
 def _add_server_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help=f"port to listen on; 0 takes a free one (default: {DEFAULT_PORT})")
-    parser.add_argument("--allow-unauthenticated", action="store_true", help="listen on any address without a login")
     parser.add_argument("--access-log", action="store_true", help="log a line for each request")
     parser.add_argument("--no-ui", action="store_true", help="show browsers no playground")
     parser.add_argument("--no-services", action="store_true", help="run no services; other processes do")

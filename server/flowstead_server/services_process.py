@@ -1,7 +1,8 @@
-"""A process that runs services and answers no requests. Any number of them may run on one database, beside servers.
+"""A process that runs services and answers no requests but those for its metrics, if it is given a port.
 
-It waits for a database that does not answer yet and says so; what cannot be mended by waiting is a `StartupError`.
-Afterwards a lost database is what it is to every service: rounds fail, are logged, and are tried again.
+Any number of them may run on one database, beside servers. It waits for a database that does not answer yet and says
+so; what cannot be mended by waiting is a `StartupError`. Afterwards a lost database is what it is to every service:
+rounds fail, are logged, and are tried again.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-from flowstead_server.domain.errors import StartupError
 from flowstead_server.parts import (
     database_url,
     on_stop_signals,
@@ -22,6 +23,8 @@ from flowstead_server.parts import (
 )
 from flowstead_server.services.assembly import background_services, configure
 from flowstead_server.services.log_partitions import LogPartitions
+from flowstead_server.web.metrics import Metrics, MetricsApplication
+from flowstead_server.web.serving import listening_socket, serving
 
 if TYPE_CHECKING:
     from flowstead_server.settings import Settings
@@ -38,11 +41,10 @@ async def run_services(settings: Settings) -> None:
     if main is None:
         raise RuntimeError("Services run inside a task.")
     on_stop_signals(main.cancel)
-    if not settings.services:
-        raise StartupError(
-            "PREFECT__SERVER__SERVICES__ENABLED is false, but this process is for services only; unset it."
-        )
     async with contextlib.AsyncExitStack() as parts:
+        listener = None
+        if settings.metrics_port is not None:
+            listener = parts.enter_context(listening_socket(settings.host, settings.metrics_port))
         dsn = await parts.enter_async_context(database_url(settings))
         database = await open_database(settings, dsn, patient=True)
         parts.push_async_callback(database.close)
@@ -51,8 +53,12 @@ async def run_services(settings: Settings) -> None:
         configure(settings, database)
         services = background_services(settings, database, hub)
         await parts.enter_async_context(running_services(services))
+        about: dict[str, Any] = {"pid": os.getpid(), "services": [service.name for service in services]}
+        if listener is not None:
+            application = MetricsApplication(Metrics(version("flowstead"), database, services))
+            await parts.enter_async_context(serving(application, listener, settings))
+            about |= {"host": settings.host, "port": listener.getsockname()[1]}
         stopping = asyncio.Event()
         on_stop_signals(stopping.set)
-        about = {"pid": os.getpid(), "services": [service.name for service in services]}
         say_ready(about, ready_fd=settings.ready_fd, otherwise=True)
         await stopping.wait()

@@ -51,7 +51,7 @@ class Settings:
 
     Sizes are in bytes, times in seconds. `postgres_url` None means the embedded PostgreSQL in `data_dir`; `port` 0
     means a free one; `ready_fd` is a file descriptor that gets one JSON line when the server answers; `dry_run` is for
-    programs that delete.
+    programs that delete, `metrics_port` for those that answer nothing else (None: not even that).
     """
 
     data_dir: Path
@@ -78,6 +78,7 @@ class Settings:
     hooks: HookRules = field(default_factory=HookRules)
     services: bool = True
     metrics: bool = True
+    metrics_port: int | None = None
 
     @property
     def shows_playground(self) -> bool:
@@ -148,9 +149,10 @@ def read_settings(
         hooks_service=source.flag("PREFECT__SERVER__SERVICES__HOOKS", default=True),
         hooks=_read_hooks(source),
         services=not options.no_services and source.flag("PREFECT__SERVER__SERVICES__ENABLED", default=True),
+        metrics_port=_read_metrics_port(source, options.metrics_port),
         metrics=source.flag("PREFECT__SERVER__METRICS", default=True),
     )
-    if program is Program.SERVER:
+    if program is Program.SERVER or settings.metrics_port is not None:
         settings.check()
     return settings
 
@@ -183,6 +185,14 @@ def _read_scheduling(source: Environment) -> SchedulingRules:
     policies = [policy.value for policy in MissedRuns]
     policy = source.choice("PREFECT__SERVER__SERVICES__SCHEDULER_MISSED_RUNS", policies, MissedRuns.SKIP)
     return SchedulingRules(ahead=ahead, missed_runs=MissedRuns(policy))
+
+
+def _read_metrics_port(source: Environment, given: int | None) -> int | None:
+    name = "PREFECT__SERVER__SERVICES__METRICS_PORT"
+    port = source.number(name, 0) if given is None and source.text(name) else given
+    if port is not None and not 0 <= port <= _MAX_PORT:
+        raise StartupError(f"The port of the metrics must be between 0 and {_MAX_PORT}, not {port}.")
+    return port
 
 
 def _read_retention(source: Environment) -> RetentionSettings:

@@ -177,7 +177,7 @@ async def test_a_message_beyond_the_limit_ends_the_connection(shared_api: Any) -
 async def test_pings_keep_connections_alive_and_find_dead_ones(
     shared_api: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowstead_server.app._PING_SECONDS", 0.3)
+    monkeypatch.setattr("flowstead_server.web.serving._PING_SECONDS", 0.3)
     application = WebApplication(
         schema=api_schema(),
         database=shared_api.database,

@@ -96,6 +96,16 @@ def test_a_process_may_run_no_services_or_only_them() -> None:
     # What only concerns listening is no reason to refuse a process that does not listen.
     settings = read_settings(["--log-level", "DEBUG"], {"PREFECT__SERVER__HOST_IP": "0.0.0.0"}, Program.SERVICES)
     assert (settings.services, settings.log_level) == (True, "DEBUG")
+    assert settings.metrics_port is None
+    for arguments, environment in (
+        (["--metrics-port", "4201"], {}),
+        ([], {"PREFECT__SERVER__SERVICES__METRICS_PORT": "4201"}),
+    ):
+        assert read_settings(arguments, environment, Program.SERVICES).metrics_port == 4201
+    with pytest.raises(StartupError, match="between 0 and 65535, not 70000"):
+        read_settings(["--metrics-port", "70000"], {}, Program.SERVICES)
+    with pytest.raises(StartupError, match="Refusing to listen on"):
+        read_settings(["--metrics-port", "0", "--host", "0.0.0.0"], {}, Program.SERVICES)
 
 
 def test_a_data_directory_on_the_command_line_means_the_embedded_database() -> None:

@@ -118,8 +118,8 @@ def test_services_run_in_processes_of_their_own(tmp_path):
         )
         url = re.search(r"The API is at (http://localhost:\d+) ", server.stdout.readline())[1]
         processes = [
-            stack.enter_context(cli.start("server", "services", "start", *data, stdout=subprocess.PIPE))
-            for _ in range(2)
+            stack.enter_context(cli.start("server", "services", "start", *port, *data, stdout=subprocess.PIPE))
+            for port in ([], ["--metrics-port", "0"])
         ]
         for process in processes:
             line = process.stdout.readline()
@@ -129,6 +129,10 @@ def test_services_run_in_processes_of_their_own(tmp_path):
         with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
             text = answer.read().decode()
         assert re.findall(r'flowstead_service_rounds_total{service="(\w+)"}', text) == ["heartbeat_reception"]
+        address = re.search(r"Their metrics are at (http://127.0.0.1:\d+/metrics)", processes[1].stdout.readline())[1]
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            text = answer.read().decode()
+        assert 'flowstead_service_lag_seconds{service="retention"} ' in text
         for process, number in zip([*processes, server], [signal.SIGTERM, signal.SIGINT, signal.SIGTERM], strict=True):
             process.send_signal(number)
             process.stdout.read()

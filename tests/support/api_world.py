@@ -15,7 +15,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from flowstead_server.api.schema import api_schema
-from flowstead_server.app import WebServer, listening_socket, web_config
 from flowstead_server.db import Database
 from flowstead_server.orchestration.tenants import ensure_default_tenant
 from flowstead_server.pubsub.hub import Hub
@@ -24,6 +23,7 @@ from flowstead_server.settings import Settings
 from flowstead_server.web.app import WebApplication
 from flowstead_server.web.metrics import Metrics
 from flowstead_server.web.playground import built_playground
+from flowstead_server.web.serving import WebServer, listening_socket, web_config
 
 BODY_LIMIT = 200_000
 DEADLINE = 15.0

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowstead_server.domain.errors import FlowsteadError
 from flowstead_server.store import figures
+from flowstead_server.web.responses import send_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from starlette.types import Receive, Scope, Send
 
     from flowstead_server.db.database import Database
     from flowstead_server.pubsub.hub import Hub
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _KEPT_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 5.0
+_OK: Final = 200
+_NOT_FOUND: Final = 404
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +43,23 @@ class Traffic:
     graphql_seconds: float = 0.0
     other: int = 0
     websockets: int = 0
+
+
+class MetricsApplication:
+    """Answers at `/metrics`, for a process that answers nothing else."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Take what is to be shown."""
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        if scope["method"] in {"GET", "HEAD"} and scope["path"] == "/metrics":
+            await send_bytes(send, _OK, CONTENT_TYPE, await self._metrics.text())
+        else:
+            await send_bytes(send, _NOT_FOUND, b"text/plain", b"There is nothing but /metrics.\n")
 
 
 class _Text:
