@@ -201,12 +201,14 @@ def graphs(draw) -> Graph:
         ]
         edges += mine
         states = st.sampled_from(STATES)
-        if any(dependency.mapped for dependency in mine) and draw(st.booleans()):
+        is_mapped = any(dependency.mapped for dependency in mine)
+        if is_mapped and draw(st.booleans()):
             found = [draw(states) for _ in range(draw(st.integers(1, 3)))]
             nodes = mapped(number, found)
             nodes[0] = replace(nodes[0], width=len(found) + draw(st.integers(0, 1)))
         else:
-            nodes = [run(number, draw(states))]
+            # a mapped task that has no children did not come to them
+            nodes = [run(number, draw(st.sampled_from(STATES[5:]) if is_mapped else states))]
         runs += [
             replace(node, stored=draw(st.booleans()), repeated=node.state == "Success" and draw(st.integers(0, 9)) == 0)
             for node in nodes
