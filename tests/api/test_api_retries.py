@@ -12,6 +12,7 @@ from serialized_flows import compressed, serialized_edge, serialized_flow, seria
 
 from flowstead_server.api.schema import api_schema
 from flowstead_server.services.log_batches import LogBatches
+from flowstead_server.store import hook_deliveries
 
 HOOK = {"type": "WEBHOOK", "name": "h", "states": ["Failed", "Scheduled"], "config": {"url": "https://example.com/"}}
 
@@ -64,6 +65,7 @@ async def world(api: Any) -> World:
     await api.mutate(
         "set_flow_run_states", "states { id }", states=[{"flow_run_id": run["id"], "state": {"type": "Running"}}]
     )
+    await hook_deliveries.spread(api.database)
     found = await api.data("{ flow_group { id } task { id } task_run { id } cloud_hook_delivery { id } }")
     ended = await api.mutate("create_flow_run", flow_id=flow["id"])
     await api.mutate("cancel_flow_run", "state", flow_run_id=ended["id"])

@@ -26,7 +26,7 @@ from flowstead_server.domain.hooks import HookRequest
 from flowstead_server.domain.liveness import LivenessRules
 from flowstead_server.domain.states import STATE_NAMES
 from flowstead_server.orchestration.cancellation import cancel_flow_run
-from flowstead_server.orchestration.deletions import delete_tenant
+from flowstead_server.orchestration.deletions import delete_flow_run, delete_tenant
 from flowstead_server.orchestration.flows import CreateFlow, create_flow
 from flowstead_server.orchestration.hook_deliveries import (
     Delivered,
@@ -71,6 +71,7 @@ async def set_state(seeded: Seed, run_id: UUID, name: str, caller: Caller | None
 
 
 async def outbox(database: Database) -> list[dict[str, Any]]:
+    await store.spread(database)
     rows = await database.fetch(
         "select d.*, e.event from cloud_hook_delivery d join cloud_hook_event e on e.id = d.event_id order by d.seq"
     )
@@ -90,6 +91,12 @@ def deliverer(database: Database, rules: HookRules = RULES) -> HookDeliverer:
 
 async def deliver(database: Database, rules: HookRules = RULES) -> Delivered:
     return await deliverer(database, rules).deliver_due(60)
+
+
+async def take(database: Database) -> list[store.Delivery]:
+    """Take what is due and do nothing with it, as a server that is killed."""
+    await store.spread(database)
+    return await store.take(database, {}, 4, 10, timedelta(seconds=60))
 
 
 async def make_due(database: Database, seconds: float = 0) -> None:
@@ -340,7 +347,7 @@ async def test_a_message_is_stored_exactly_once(database: Database) -> None:
     seeded = await seed(database)
     await hook_of(seeded)
     await seeded.run()
-    (taken,) = await store.take(database, {}, 4, 10, timedelta(seconds=60))
+    (taken,) = await take(database)
     await make_due(database)
     assert await deliver(database) == Delivered(delivered=1)
     assert await store.delivered(database, taken, 1) is False, "the first sender comes too late"
@@ -451,7 +458,7 @@ async def test_what_a_dead_sender_held_is_sent_again(database: Database) -> None
     async with receiver() as other:
         await web_hook(seeded, other)
         await seeded.run()
-        (taken,) = await store.take(database, {}, 4, 10, timedelta(seconds=60))
+        (taken,) = await take(database)
         assert await deliver(database) == Delivered(), "its lease holds"
         await make_due(database)
         assert await deliver(database) == Delivered(delivered=1)
@@ -461,7 +468,7 @@ async def test_what_a_dead_sender_held_is_sent_again(database: Database) -> None
 
         await seeded.run()
         for _ in range(RULES.attempts):
-            await store.take(database, {}, 4, 10, timedelta(seconds=60))
+            await take(database)
             await make_due(database)
         assert await deliver(database) == Delivered(dead=1), "it seems to kill whoever sends it"
         assert len(other.events) == 1
@@ -518,6 +525,36 @@ async def test_hooks_that_are_off_keep_what_waits_and_deleted_ones_take_it_along
     assert await database.fetch_value("select count(*) from cloud_hook_event") == 0
 
 
+async def test_deliveries_are_made_by_one_process_at_a_time_for_hooks_that_are_there(database: Database) -> None:
+    seeded = await seed(database)
+    gone, off, kept = [await hook_of(seeded) for _ in range(3)]
+    run_id = await seeded.run()
+    await delete_cloud_hook(database, seeded.caller, gone)
+    await set_cloud_hook_active(database, seeded.caller, off, active=False)
+    async with database.transaction() as other_server:
+        assert await store.spread(other_server) == 1
+        await set_state(seeded, run_id, "Running")
+        assert await store.spread(database) == 0, "a later event must not get ahead"
+    assert await store.spread(database) == 1
+    assert [row["cloud_hook_id"] for row in await outbox(database)].count(kept) == 2
+    assert {row["cloud_hook_id"] for row in await outbox(database)} == {off, kept}
+    await set_state(seeded, run_id, "Failed")
+    for hook_id in (off, kept):
+        await delete_cloud_hook(database, seeded.caller, hook_id)
+    assert await store.spread(database) == 1
+    assert await database.fetch_value("select count(*) from cloud_hook_event") == 0
+
+
+async def test_what_a_deleted_run_did_is_told_all_the_same(database: Database) -> None:
+    seeded = await seed(database)
+    async with receiver() as other:
+        await web_hook(seeded, other)
+        run_id = await seeded.run(flow_run_name="short-lived")
+        assert await delete_flow_run(database, seeded.caller, run_id)
+        assert await deliver(database) == Delivered(delivered=1)
+    assert other.events[0]["flow_run"]["name"] == "short-lived"
+
+
 async def test_what_is_old_is_forgotten(database: Database) -> None:
     seeded = await seed(database)
     tenant, run_id = seeded.caller.tenant_id, await seeded.run()
@@ -534,7 +571,10 @@ async def test_what_is_old_is_forgotten(database: Database) -> None:
         (lost, "Waiting", 0, False),
     ]
     for number, (hook_id, state, days, _) in enumerate(cases):
-        await database.execute("insert into cloud_hook_event (id, event) values ($1, '{}')", UUID(int=number))
+        await database.execute(
+            "insert into cloud_hook_event (id, tenant_id, flow_run_id, seq, event) values ($1, $2, $3, 1, '{}')",
+            *(UUID(int=number), tenant, run_id),
+        )
         await database.execute(
             "insert into cloud_hook_delivery (tenant_id, cloud_hook_id, flow_run_id, event_id, seq, state, "
             "next_attempt, last_attempt, created) select $1, $2, $3, $4, 1, $5::text, "
@@ -597,6 +637,7 @@ async def test_a_thousand_hooks_with_a_long_queue_are_served_fairly(database: Da
         seeded.caller.tenant_id,
     )
     await set_state(seeded, run_id, "Failed")
+    assert await store.spread(database) == 1
     assert await database.fetch_value("select count(*) from cloud_hook_delivery") == 1000
     assert await database.fetch_value("select count(*) from cloud_hook_event") == 1
     await database.execute(

@@ -25,6 +25,7 @@ from flowstead_server.orchestration import (
     logs,
     projects,
 )
+from flowstead_server.store import hook_deliveries
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -59,6 +60,7 @@ async def belongings_of(database: Database, caller: Caller, mark: str) -> Belong
     await hooks.try_cloud_hook(database, caller, hook, run, "Failed")
     message = await database.fetch_value("select id from message where tenant_id = $1", caller.tenant_id)
     await key_values.set_secret(database, caller, f"secret {mark}", mark)
+    await hook_deliveries.spread(database)
     ids: dict[str, UUID] = {
         "tenant_id": caller.tenant_id,
         "project_id": project,

@@ -56,8 +56,14 @@ WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.02', autovacuum_analyze
 CREATE TABLE public.cloud_hook_event (
     id uuid NOT NULL,
     created timestamp with time zone DEFAULT now() NOT NULL,
-    event jsonb NOT NULL
-);
+    tenant_id uuid NOT NULL,
+    flow_run_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    hook_ids uuid[],
+    event jsonb NOT NULL,
+    CONSTRAINT cloud_hook_event_hook_ids_check CHECK ((cardinality(hook_ids) > 0))
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_analyze_scale_factor='0.02');
 
 CREATE FUNCTION public.delete_told_events(events uuid[]) RETURNS void
     LANGUAGE sql
@@ -281,59 +287,62 @@ begin
     if not exists (select from cloud_hook where active) then
         return null;
     end if;
-    with matched as materialized (
-        select s.id as event_id, s.tenant_id, s.flow_run_id, s.seq, h.id as cloud_hook_id
+    with changes as materialized (
+        select
+            s.id, s.tenant_id, s.flow_run_id, s.timestamp, s.state, s.message, s.start_time, s.serialized_state, s.version,
+            s.seq, r.name as run_name, r.flow_id, f.name as flow_name, f.flow_group_id, f.version_group_id
         from new_states s
-        join cloud_hook h on h.tenant_id = s.tenant_id and h.active and h.states ? upper(s.state)
         join flow_run r on r.id = s.flow_run_id
         join flow f on f.id = r.flow_id
-        where h.version_group_id is null or h.version_group_id = f.version_group_id
     ),
-    events as (
-        insert into cloud_hook_event (id, event)
-        select s.id, jsonb_build_object(
-            'id', s.id,
-            'timestamp', s.timestamp,
-            'type', 'FlowRunStateChange',
-            'is_test_event', false,
-            'flow_run', jsonb_build_object(
-                'id', r.id, 'name', r.name, 'version', s.version - 1, 'state', earlier.state
-            ),
-            'state', jsonb_build_object(
-                'id', s.id, 'version', s.version, 'state', s.state, 'message', s.message, 'timestamp', s.timestamp,
-                'start_time', s.start_time, 'serialized_state', s.serialized_state, 'flow_run_id', r.id
-            ),
-            'flow', jsonb_build_object(
-                'id', f.id, 'name', f.name, 'flow_group_id', f.flow_group_id, 'version_group_id', f.version_group_id
-            ),
-            'tenant', jsonb_build_object('id', t.id, 'slug', t.slug)
-        )
-        from new_states s
-        join flow_run r on r.id = s.flow_run_id
-        join flow f on f.id = r.flow_id
-        join tenant t on t.id = s.tenant_id
-        left join lateral (
-            select p.state
-            from flow_run_state p
-            where p.flow_run_id = s.flow_run_id and p.seq < s.seq
-            order by p.seq desc
-            limit 1
-        ) earlier on true
-        where s.id in (select m.event_id from matched m)
+    listening as materialized (
+        select
+            kind.tenant_id, kind.state, kind.version_group_id,
+            array(
+                select h.id
+                from cloud_hook h
+                where h.tenant_id = kind.tenant_id and h.active and h.version_group_id is null
+                    and h.states ? upper(kind.state)
+                union all
+                select h.id
+                from cloud_hook h
+                where h.tenant_id = kind.tenant_id and h.active and h.version_group_id = kind.version_group_id
+                    and h.states ? upper(kind.state)
+            ) as hook_ids
+        from (select distinct c.tenant_id, c.state, c.version_group_id from changes c) kind
     )
-    insert into cloud_hook_delivery (tenant_id, cloud_hook_id, flow_run_id, event_id, seq, next_attempt)
-    select
-        m.tenant_id, m.cloud_hook_id, m.flow_run_id, m.event_id, m.seq,
-        coalesce(
-            (
-                select max(d.next_attempt)
-                from cloud_hook_delivery d
-                where d.cloud_hook_id = m.cloud_hook_id and d.flow_run_id = m.flow_run_id and d.state = 'Waiting'
-                    and d.lease is null and d.attempts in (1, 2)
-            ),
-            now()
-        )
-    from matched m;
+    insert into cloud_hook_event (id, tenant_id, flow_run_id, seq, hook_ids, event)
+    select c.id, c.tenant_id, c.flow_run_id, c.seq, l.hook_ids, jsonb_build_object(
+        'id', c.id,
+        'timestamp', c.timestamp,
+        'type', 'FlowRunStateChange',
+        'is_test_event', false,
+        'flow_run', jsonb_build_object(
+            'id', c.flow_run_id, 'name', c.run_name, 'version', c.version - 1, 'state', earlier.state
+        ),
+        'state', jsonb_build_object(
+            'id', c.id, 'version', c.version, 'state', c.state, 'message', c.message, 'timestamp', c.timestamp,
+            'start_time', c.start_time, 'serialized_state', c.serialized_state, 'flow_run_id', c.flow_run_id
+        ),
+        'flow', jsonb_build_object(
+            'id', c.flow_id, 'name', c.flow_name, 'flow_group_id', c.flow_group_id,
+            'version_group_id', c.version_group_id
+        ),
+        'tenant', jsonb_build_object('id', t.id, 'slug', t.slug)
+    )
+    from changes c
+    -- a version group has no empty name, so that one stands for none; only equality can be hashed
+    join listening l on l.tenant_id = c.tenant_id and l.state = c.state
+        and coalesce(l.version_group_id, '') = coalesce(c.version_group_id, '')
+    join tenant t on t.id = c.tenant_id
+    left join lateral (
+        select p.state
+        from flow_run_state p
+        where p.flow_run_id = c.flow_run_id and p.seq < c.seq
+        order by p.seq desc
+        limit 1
+    ) earlier on true
+    where cardinality(l.hook_ids) > 0;
     return null;
 end
 $$;
@@ -1132,7 +1141,7 @@ CREATE INDEX agent_tenant_idx ON public.agent USING btree (tenant_id);
 
 CREATE INDEX auth_api_key_tenant_idx ON public.auth_api_key USING btree (tenant_id);
 
-CREATE INDEX cloud_hook_active_idx ON public.cloud_hook USING btree (tenant_id) WHERE active;
+CREATE INDEX cloud_hook_active_idx ON public.cloud_hook USING btree (tenant_id, version_group_id) WHERE active;
 
 CREATE INDEX cloud_hook_delivery_done_idx ON public.cloud_hook_delivery USING btree (state, last_attempt) WHERE (state <> 'Waiting'::text);
 
@@ -1145,6 +1154,8 @@ CREATE INDEX cloud_hook_delivery_hook_idx ON public.cloud_hook_delivery USING bt
 CREATE INDEX cloud_hook_delivery_order_idx ON public.cloud_hook_delivery USING btree (cloud_hook_id, flow_run_id, seq) WHERE (state = 'Waiting'::text);
 
 CREATE INDEX cloud_hook_delivery_tenant_idx ON public.cloud_hook_delivery USING btree (tenant_id, created);
+
+CREATE INDEX cloud_hook_event_untold_idx ON public.cloud_hook_event USING btree (seq) WHERE (hook_ids IS NOT NULL);
 
 CREATE INDEX cloud_hook_states_idx ON public.cloud_hook USING gin (states);
 

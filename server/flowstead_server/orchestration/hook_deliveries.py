@@ -102,6 +102,7 @@ class HookDeliverer:
         self._sender = database.part(HookSender)
         self._calls: dict[asyncio.Task[Delivered], UUID] = {}
         self._look = asyncio.Event()
+        self._more = False
 
     def look(self) -> None:
         """Say that something may be due. A round that is under way looks at once."""
@@ -109,8 +110,8 @@ class HookDeliverer:
 
     @property
     def busy(self) -> bool:
-        """Whether deliveries are under way."""
-        return bool(self._calls)
+        """Whether deliveries are under way, or may be to be made."""
+        return self._more or bool(self._calls)
 
     async def deliver_due(self, seconds: float = _ROUND_SECONDS) -> Delivered:
         """Deliver until nothing is due and all is done, or for `seconds`; what is under way then goes on."""
@@ -121,9 +122,10 @@ class HookDeliverer:
             self._look.clear()
             await self._start_due()
             rest = end - loop.time()
-            if not self._calls or rest <= 0:
+            if rest <= 0 or not self.busy:
                 return Delivered(**counts)
-            await self._wait(rest)
+            if not self._more:
+                await self._wait(rest)
             self._collect(counts)
 
     async def close(self) -> None:
@@ -136,12 +138,13 @@ class HookDeliverer:
         self._calls.clear()
 
     async def _start_due(self) -> None:
+        # as long as there were new events, there may be more of them
+        self._more = await store.spread(self._database) > 0
         free = _CALLS - len(self._calls)
-        if free <= 0:
-            return
-        busy = Counter(self._calls.values())
-        for delivery in await store.take(self._database, busy, _CALLS_OF_A_HOOK, free, _LEASE):
-            self._calls[asyncio.create_task(self._deliver(delivery))] = delivery.hook_id
+        if free > 0:
+            busy = Counter(self._calls.values())
+            for delivery in await store.take(self._database, busy, _CALLS_OF_A_HOOK, free, _LEASE):
+                self._calls[asyncio.create_task(self._deliver(delivery))] = delivery.hook_id
 
     async def _wait(self, seconds: float) -> None:
         """Return when a call is done or something new may be due."""

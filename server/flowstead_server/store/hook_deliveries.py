@@ -1,6 +1,6 @@
 """The outbox of cloud hooks: taking what is due under a lease, writing down how it went, forgetting what is old.
 
-A trigger fills it, in the transaction that writes a state.
+A trigger writes down an event and whom to tell, in the transaction that writes a state; from that deliveries are made.
 """
 
 from __future__ import annotations
@@ -38,6 +38,12 @@ class Delivery:
     event: dict[str, Any]
 
 
+async def spread(executor: Executor, about: int = 2000) -> int:
+    """Make about so many deliveries of new events; returns of how many events. 0: there are none, or others do it."""
+    events: int = await executor.fetch_value(_SQL["spread"], about)
+    return events
+
+
 async def take(
     executor: Executor, busy: Mapping[UUID, int], share: int, limit: int, lease: timedelta
 ) -> list[Delivery]:
@@ -62,7 +68,7 @@ async def take(
 
 
 async def oldest_due(executor: Executor) -> float:
-    """Return for how many seconds the delivery that is longest due has been waiting."""
+    """Return for how many seconds the longest waiting delivery that is due has been so, or an event without any."""
     seconds: float = await executor.fetch_value(_SQL["oldest_due"])
     return seconds
 

@@ -1,3 +1,60 @@
+-- Makes the deliveries of new events, the oldest first, about $1 of them. One process does it at a time: it makes nothing
+-- while another one does, so that no later event of a run gets ahead of an earlier one.
+-- A delivery of a run whose earlier one has to be tried again (see `take`) waits for that. What nobody is there for is
+-- deleted: its hooks have gone.
+-- name: spread
+with mine as materialized (
+    select pg_try_advisory_xact_lock(1718384739, 4) as locked
+),
+untold as materialized (
+    select u.id, sum(cardinality(u.hook_ids)) over (order by u.seq) - cardinality(u.hook_ids) as made_before
+    from (
+        select e.id, e.seq, e.hook_ids
+        from cloud_hook_event e
+        where e.hook_ids is not null
+        order by e.seq
+        limit 500
+    ) u
+    where (select m.locked from mine m)
+),
+fresh as materialized (
+    select e.id, e.tenant_id, e.flow_run_id, e.seq, e.hook_ids
+    from untold u
+    join cloud_hook_event e on e.id = u.id
+    where u.made_before < $1::bigint and e.hook_ids is not null
+    for update of e
+),
+made as (
+    insert into cloud_hook_delivery (tenant_id, cloud_hook_id, flow_run_id, event_id, seq, next_attempt)
+    select
+        f.tenant_id, h.id, f.flow_run_id, f.id, f.seq,
+        coalesce(
+            (
+                select max(d.next_attempt)
+                from cloud_hook_delivery d
+                where d.cloud_hook_id = h.id and d.flow_run_id = f.flow_run_id and d.state = 'Waiting'
+                    and d.lease is null and d.attempts in (1, 2)
+            ),
+            now()
+        )
+    from fresh f
+    cross join unnest(f.hook_ids) hook_id
+    join cloud_hook h on h.id = hook_id
+    returning event_id
+),
+told as (
+    update cloud_hook_event e
+    set hook_ids = null
+    from (select distinct m.event_id from made m) m
+    where e.id = m.event_id
+),
+gone as (
+    delete from cloud_hook_event e
+    using fresh f
+    where e.id = f.id and f.id not in (select m.event_id from made m)
+)
+select count(*) from fresh;
+
 -- Deliveries that are due, for whoever sends them: theirs until the lease ends.
 -- Hooks that have something waiting are found by jumping from one to the next in the index; of each, the longest due are
 -- taken, as many as its share allows, so that no hook holds up another. Hooks that are switched off keep theirs.
@@ -80,18 +137,23 @@ join cloud_hook h on h.id = t.cloud_hook_id
 join cloud_hook_event e on e.id = t.event_id
 order by t.seq;
 
--- For how many seconds the delivery that is longest due has been waiting, 0 if none is.
+-- For how many seconds the delivery that is longest due has been waiting, or the event that none was made of; 0 if none.
 -- name: oldest_due
-select coalesce(max(extract(epoch from now() - first.next_attempt)), 0)::float8
-from cloud_hook h
-cross join lateral (
-    select d.next_attempt
-    from cloud_hook_delivery d
-    where d.cloud_hook_id = h.id and d.state = 'Waiting'
-    order by d.next_attempt
-    limit 1
-) first
-where h.active and first.next_attempt <= now();
+select coalesce(extract(epoch from now() - least(
+    (
+        select min(first.next_attempt)
+        from cloud_hook h
+        cross join lateral (
+            select d.next_attempt
+            from cloud_hook_delivery d
+            where d.cloud_hook_id = h.id and d.state = 'Waiting'
+            order by d.next_attempt
+            limit 1
+        ) first
+        where h.active and first.next_attempt <= now()
+    ),
+    (select e.created from cloud_hook_event e where e.hook_ids is not null order by e.seq limit 1)
+)), 0)::float8;
 
 -- name: delivered
 update cloud_hook_delivery
