@@ -182,7 +182,7 @@ def test_retention_shows_what_goes_and_deletes_it(tmp_path):
         assert re.search(r"^shop +Success +log +10 +\d", shown, re.MULTILINE)
         assert "27 rows would be deleted, about " in shown
         shown = cli("server", "retention", *data).stdout
-        assert "Deleted: 15 log lines, 2 flow runs with 4 task runs, 1 days of the log as tables." in shown
+        assert "Deleted: 15 log lines, 2 flow runs with 4 task runs, 0 messages, 1 days of the log as tables." in shown
         assert cli("server", "retention", *data).stdout == "Nothing is old enough to be deleted.\n"
         left = asyncio.run(ask(url, "{ flow_run(order_by: {state: asc}) { state } log { id } }"))
         assert [run["state"] for run in left["flow_run"]] == ["Failed", "Scheduled"]

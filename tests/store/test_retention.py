@@ -29,7 +29,7 @@ from flowstead_server.store import retention as store
 # A moment in the middle of a day, so that a day's lines are on one side of every cutoff.
 NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 RULES = (Rule("Finished", 10, 30), Rule("Failed", 20, 60))
-KINDS = ("log", "flow_run", "flow_run_state", "task_run", "task_run_state", "task_run_artifact")
+KINDS = ("log", "flow_run", "flow_run_state", "task_run", "task_run_state", "task_run_artifact", "message")
 
 
 @pytest.fixture
@@ -157,6 +157,12 @@ async def test_what_hangs_on_a_run_goes_with_it_and_the_dry_run_says_so(
     # lines without a run, and of a run that is gone
     await add_lines(database, None, 40, 2)
     await add_lines(database, new_id(), 31, 2)
+    await database.execute(
+        "insert into message (tenant_id, created) select $1, $2::timestamptz - n * interval '1 day' "
+        "from generate_series(29, 40) n",
+        other.tenant_id,
+        NOW,
+    )
     await database.execute("analyze")
     before = await sizes(database)
     told = await report(database, NOW)
@@ -175,6 +181,7 @@ async def test_what_hangs_on_a_run_goes_with_it_and_the_dry_run_says_so(
     assert by_key["stranger/theirs", "Success", "task_run"] == 1
     assert by_key[f"{slug}/project", "Failed", "log"] == 4
     assert by_key[None, None, "log"] == 4
+    assert (by_key[None, None, "message"], done.messages) == (10, 10)
     assert (await report(database, NOW)).rows == []
 
 

@@ -60,7 +60,7 @@ def _show(answer: dict[str, Any], *, dry_run: bool) -> None:
         say("Nothing is old enough to be deleted.")
         return
     table = [
-        (row["project"] or "(no run)", row["state"] or "", row["kind"], f"{row['rows']:,}", _size(row["bytes"]))
+        (row["project"] or "(none)", row["state"] or "", row["kind"], f"{row['rows']:,}", _size(row["bytes"]))
         for row in rows
     ]
     say(render_table(["PROJECT", "STATE", "KIND", "ROWS", "SIZE"], table))
@@ -74,7 +74,7 @@ def _show(answer: dict[str, Any], *, dry_run: bool) -> None:
         done = answer["deleted"]
         say(
             f"Deleted: {done['log_lines']:,} log lines, {done['flow_runs']:,} flow runs with {done['task_runs']:,} "
-            f"task runs, {done['log_days']:,} days of the log as tables."
+            f"task runs, {done['messages']:,} messages, {done['log_days']:,} days of the log as tables."
         )
         if done["postponed"]:
             say(f"Left to the next time, because they were in use: {done['postponed']:,}.")

@@ -141,9 +141,9 @@ def cutoffs(now: datetime, defaults: Sequence[Rule], own: Mapping[UUID, Sequence
     return found
 
 
-def unowned_before(all_cutoffs: Iterable[Cutoff]) -> datetime:
-    """Return the moment before which log lines go that belong to no run."""
-    return next(one.logs_before for one in all_cutoffs if one.project_id is None and one.state == ALL_STATES)
+def unowned(all_cutoffs: Iterable[Cutoff]) -> Cutoff:
+    """Return the cutoff for what belongs to no run: for log lines as for logs, for messages as for runs."""
+    return next(one for one in all_cutoffs if one.project_id is None and one.state == ALL_STATES)
 
 
 def days_to_look_at(days: Iterable[date], all_cutoffs: Iterable[Cutoff]) -> list[date]:

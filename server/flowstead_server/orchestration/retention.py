@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from flowstead_server.db import Lease
 from flowstead_server.domain.errors import ConflictError
-from flowstead_server.domain.retention import DEFAULT_RULES, Action, Rule, cutoffs, days_to_look_at, decide
+from flowstead_server.domain.retention import DEFAULT_RULES, Action, Rule, cutoffs, days_to_look_at, decide, unowned
 from flowstead_server.store import retention as store
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Forgotten:
     log_days: int = 0
     flow_runs: int = 0
     task_runs: int = 0
+    messages: int = 0
     postponed: int = 0
     elsewhere: int = 0
 
@@ -110,6 +111,7 @@ class _Round:
             if self._lease.held:
                 await self._forget_day(day)
         await self._forget_runs()
+        await self._forget_messages()
         return Forgotten(**self._counts)
 
     async def _forget_day(self, day: date) -> None:
@@ -175,6 +177,15 @@ class _Round:
                 tried.update(run.id for run in group if run.id not in deleted)
             if len(tried) > _RUNS_AT_ONCE:
                 # So many that are in use are no accident.
+                return
+
+    async def _forget_messages(self) -> None:
+        before = unowned(self._limits.cutoffs).runs_before
+        while self._lease.held:
+            delete = partial(store.delete_messages, before=before, limit=self._pace.rows)
+            deleted = await self._piece(_ROW_LOCK_WAIT, delete)
+            self._counts["messages"] += deleted
+            if deleted < self._pace.rows:
                 return
 
     async def _delete_runs(self, runs: Sequence[store.ExpiredRun]) -> set[UUID]:

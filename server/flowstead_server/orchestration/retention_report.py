@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowstead_server.domain.retention import Action, days_to_look_at, decide
+from flowstead_server.domain.retention import Action, days_to_look_at, decide, unowned
 from flowstead_server.orchestration.retention import Retention
 from flowstead_server.store import retention as store
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class GoingRows:
     """Rows of one kind that would go, of runs in one state of one project; `bytes` is an estimate.
 
-    Null `project` and `state`: log lines that belong to no run.
+    Null `project` and `state`: messages, and log lines that belong to no run.
     """
 
     project: str | None
@@ -60,14 +60,18 @@ async def report(database: Database, now: datetime | None = None) -> Report:
         for one in going:
             counts[one.project_id, one.state, "log"] += one.rows
             sizes[one.project_id, one.state, "log"] += round(one.rows * per_line)
+    if messages := await store.count_messages(database, unowned(limits.cutoffs).runs_before):
+        counts[None, None, "message"] += messages
     per_row = await store.row_bytes(database)
     for one in await store.runs_with_all(database, limits):
         counts[one.project_id, one.state, one.kind] += one.rows
         sizes[one.project_id, one.state, one.kind] += round(one.rows * per_row.get(one.kind, 0.0))
+    sizes[None, None, "message"] = round(counts[None, None, "message"] * per_row.get("message", 0.0))
     names = await store.names_of_projects(database, {project for project, _, _ in counts if project is not None})
     rows = [
         GoingRows(None if key[0] is None else names.get(key[0], str(key[0])), key[1], key[2], count, sizes[key])
         for key, count in counts.items()
+        if count
     ]
     return Report(sorted(rows, key=lambda row: (row.project or "", row.state or "", row.kind)), dropped)
 

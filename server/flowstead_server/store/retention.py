@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import orjson
 
 from flowstead_server.db import json_text, load_statements
-from flowstead_server.domain.retention import Cutoff, DayOfLog, Rule, end_of, start_of, unowned_before
+from flowstead_server.domain.retention import Cutoff, DayOfLog, Rule, end_of, start_of, unowned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -86,7 +86,7 @@ async def days_of_log(executor: Executor) -> list[date]:
 
 async def look_at_day(database: Database, day: date, limits: Limits) -> FoundDay:
     """Find out whose lines a day holds."""
-    before = unowned_before(limits.cutoffs)
+    before = unowned(limits.cutoffs).logs_before
     (row,) = await database.read(
         _SQL["day_of_log"], start_of(day), end_of(day), limits.text, limits.own, before, _MOST_NAMED
     )
@@ -139,11 +139,22 @@ async def delete_runs(transaction: Transaction, runs: Sequence[ExpiredRun]) -> l
     return [row["id"] for row in await transaction.fetch(_SQL["delete_runs"], json_text(rows))]
 
 
+async def delete_messages(transaction: Transaction, before: datetime, limit: int) -> int:
+    """Delete up to `limit` messages that are older than a moment; returns how many."""
+    return await transaction.execute(_SQL["delete_messages"], before, limit)
+
+
+async def count_messages(database: Database, before: datetime) -> int:
+    """Count the messages that are older than a moment."""
+    count: int = await database.read_value(_SQL["count_messages"], before)
+    return count
+
+
 @dataclass(frozen=True, slots=True)
 class Going:
     """Rows that would go: of one kind (`log`, `flow_run`, …), of runs in one state of one project.
 
-    Null `project_id` and `state`: log lines that belong to no run.
+    Null `project_id` and `state`: messages, and log lines that belong to no run.
     """
 
     project_id: UUID | None
@@ -156,7 +167,7 @@ async def lines_of_day(
     database: Database, day: date, limits: Limits, *, everything: bool = False, with_runs: bool = False
 ) -> list[Going]:
     """Count the lines of a day that would go: those that may, all, or those whose run goes."""
-    before = unowned_before(limits.cutoffs)
+    before = unowned(limits.cutoffs).logs_before
     bounds = (start_of(day), end_of(day))
     rows = await database.read(
         _SQL["lines_by_project"], *bounds, limits.text, limits.own, before, everything, with_runs

@@ -138,6 +138,21 @@ with doomed as (
 delete from flow_run r using doomed where r.id = doomed.id
 returning r.id;
 
+-- name: delete_messages
+delete from message m
+using (
+    select x.id
+    from tenant t
+    cross join lateral (
+        select i.id from message i where i.tenant_id = t.id and i.created < $1 order by i.created limit $2
+    ) x
+    limit $2
+) doomed
+where m.id = doomed.id;
+
+-- name: count_messages
+select count(*) from tenant t join message m on m.tenant_id = t.id and m.created < $1;
+
 -- How many lines of a day would go, by project and state of their run; null are lines without a run. $1, $2 bounds,
 -- $3 cutoffs, $4 projects with own rules, $5 before when lines without a run go, $6 whether all lines go, $7 whether only
 -- those go whose run goes
@@ -211,7 +226,7 @@ select c.relname as kind, pg_total_relation_size(c.oid) / c.reltuples::float8 as
 from pg_class c
 where c.reltuples > 0 and c.oid in (
     'flow_run'::regclass, 'flow_run_state'::regclass, 'task_run'::regclass, 'task_run_state'::regclass,
-    'task_run_artifact'::regclass
+    'task_run_artifact'::regclass, 'message'::regclass
 );
 
 -- What the lines of a day take on the disk, indexes included, and how many there are.

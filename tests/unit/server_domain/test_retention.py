@@ -21,7 +21,7 @@ from flowstead_server.domain.retention import (
     days_to_look_at,
     decide,
     kept,
-    unowned_before,
+    unowned,
 )
 from flowstead_server.domain.states import FAILED_NAMES, FINISHED_NAMES
 
@@ -80,7 +80,7 @@ def test_cutoffs_are_complete_and_never_in_the_future(own: list[Rule]) -> None:
         (project, state) for project in (None, PROJECT) for state in FINISHED_NAMES
     }
     assert all(one.runs_before <= one.logs_before <= NOW - timedelta(days=1) for one in found)
-    assert unowned_before(found) == NOW - timedelta(days=90)
+    assert unowned(found).logs_before == NOW - timedelta(days=90)
 
 
 @pytest.mark.parametrize(
