@@ -135,9 +135,9 @@ class _Round:
         lines = await store.count_day(self._database, day)
         try:
             if lines:
-                await self._piece(_LOCK_WAIT, partial(store.empty_day, day=day))
+                await self._piece(_LOCK_WAIT, partial(store.empty_day, day=day), one_day=True)
                 self._counts["log_lines"] += lines
-            dropped = await self._piece(_LOCK_WAIT, partial(store.drop_day, day=day))
+            dropped = await self._piece(_LOCK_WAIT, partial(store.drop_day, day=day), one_day=True)
         except ConflictError:
             return False
         if dropped:
@@ -149,15 +149,15 @@ class _Round:
         ids = found.expired_ids
         for start in range(0, len(ids), _RUNS_OF_LINES):
             runs = ids[start : start + _RUNS_OF_LINES]
-            await self._all_lines(partial(store.delete_lines, day=day, runs=runs, limit=self._pace.lines))
+            await self._all_lines(partial(store.delete_lines, day=day, runs=runs, limit=self._pace.lines), one_day=True)
         if found.unowned:
-            await self._all_lines(partial(store.delete_unowned_lines, day=day, limit=self._pace.lines))
+            await self._all_lines(partial(store.delete_unowned_lines, day=day, limit=self._pace.lines), one_day=True)
 
-    async def _all_lines(self, delete: Callable[[Transaction], Awaitable[int]]) -> bool:
+    async def _all_lines(self, delete: Callable[[Transaction], Awaitable[int]], *, one_day: bool) -> bool:
         """Delete lines until none is left; false if others were using them."""
         while self._lease.held:
             try:
-                deleted = await self._piece(_ROW_LOCK_WAIT, delete)
+                deleted = await self._piece(_ROW_LOCK_WAIT, delete, one_day=one_day)
             except ConflictError:
                 self._counts["postponed"] += 1
                 return False
@@ -191,7 +191,7 @@ class _Round:
     async def _delete_runs(self, runs: Sequence[store.ExpiredRun]) -> set[UUID]:
         since = min(run.created for run in runs) - _CLOCK_SKEW
         lines = partial(store.delete_lines_of_runs, runs=runs, since=since, count=self._pace.lines)
-        if not await self._all_lines(lines):
+        if not await self._all_lines(lines, one_day=False):
             return set()
         try:
             deleted = set(await self._piece(_ROW_LOCK_WAIT, partial(store.delete_runs, runs=runs)))
@@ -204,7 +204,7 @@ class _Round:
         return deleted
 
     async def _piece(
-        self, lock_wait: timedelta, work: Callable[[Transaction], Awaitable[store.Result]]
+        self, lock_wait: timedelta, work: Callable[[Transaction], Awaitable[store.Result]], *, one_day: bool = False
     ) -> store.Result:
         """Rest from the last piece of work, and do one in a transaction of its own. Raises ConflictError."""
         await asyncio.sleep(self._tired)
@@ -212,7 +212,7 @@ class _Round:
         begin = loop.time()
         try:
             async with self._database.transaction() as transaction:
-                await store.hurry(transaction, lock_wait)
+                await store.hurry(transaction, lock_wait, one_day=one_day)
                 return await work(transaction)
         finally:
             self._tired = max(self._pace.least, self._pace.rest * (loop.time() - begin))

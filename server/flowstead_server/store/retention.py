@@ -60,9 +60,13 @@ class ExpiredRun:
     task_runs: int
 
 
-async def hurry(transaction: Transaction, lock_wait: timedelta) -> None:
-    """Let the rest of a transaction wait for others no longer than `lock_wait`, and not for the disk."""
-    await transaction.fetch_row(_SQL["hurry"], f"{round(lock_wait.total_seconds() * 1000)}ms")
+async def hurry(transaction: Transaction, lock_wait: timedelta, *, one_day: bool) -> None:
+    """Let the rest of a transaction wait for others no longer than `lock_wait`, and not for the disk.
+
+    `one_day`: it is about one day of the log, otherwise about runs.
+    """
+    plans = "force_custom_plan" if one_day else "auto"
+    await transaction.fetch_row(_SQL["hurry"], f"{round(lock_wait.total_seconds() * 1000)}ms", plans)
 
 
 async def clock(executor: Executor) -> datetime:
