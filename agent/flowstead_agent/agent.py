@@ -77,6 +77,7 @@ class Agent:
             self._wake.close()
             await self._launcher.close()
             await self._api.close()
+            self._outbox.close()
 
     async def _start(self) -> None:
         await asyncio.gather(self._launcher.start(), self._register())

@@ -94,6 +94,10 @@ class Outbox:
         """Look now whether something was left."""
         self._wanted.set()
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
     async def run(self) -> None:
         """Send what there is, for ever.  Raises `AgentRefusedError`."""
         backoff = Backoff()
