@@ -229,7 +229,7 @@ def test_a_heartbeat_process_that_dies_is_replaced_by_a_thread(create, run):
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             for child in psutil.Process().children():
-                if "prefect.engine.cloud.heartbeat" in " ".join(child.cmdline()):
+                if "watchdog.py" in " ".join(child.cmdline()):
                     child.kill()
                     return LOG.wait(20)
             time.sleep(0.02)

@@ -265,8 +265,14 @@ async def test_heartbeats_move_forward_and_never_fail(database: Database) -> Non
     assert await database.fetch_value("select count(*) from flow_run_heartbeat") == 0
     await update_flow_run_heartbeat(database, seeded.caller, flow_run_id)
     first = await database.fetch_value(heartbeat, flow_run_id)
+    # They change one narrow row and notify nobody.
+    written = "select xmin::text, ctid::text from flow_run where id = $1"
+    before = await database.fetch_row(written, flow_run_id)
+    database.hints = hints = Recorder()
     await update_flow_run_heartbeat(database, seeded.caller, flow_run_id)
     assert await database.fetch_value(heartbeat, flow_run_id) > first
+    assert await database.fetch_row(written, flow_run_id) == before
+    assert (hints.runs, hints.queues) == ([], [])
 
 
 async def test_task_run_look_up_makes_mapped_ones_once(database: Database) -> None:

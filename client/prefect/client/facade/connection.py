@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import prefect
 from prefect.client.auth import load_auth
+from prefect.client.encoding import dumps
 from prefect.client.endpoint import CLAIM_TOKEN_HEADER, resolve
 from prefect.client.errors import ApiError, error_from_answer
 from prefect.client.request import Request
@@ -101,6 +102,13 @@ class Connection:
         return self.session.execute(
             request, headers=self._headers(headers, is_claimed=is_claimed), retry=retry, patience=self.patience
         )
+
+    def as_sent(self, request: Request[Any], *, headers: Mapping[str, str]) -> tuple[str, dict[str, str], bytes]:
+        """Return URL, headers and body of what `execute` sends, for a program that has no client."""
+        endpoint = self.session.endpoint
+        everything = endpoint.headers(self._headers(headers, is_claimed=True))
+        body = {"query": request.document, "variables": request.variables, "operationName": request.name}
+        return endpoint.url, {**everything, "Content-Type": "application/json"}, dumps(body)
 
     def graphql(
         self,

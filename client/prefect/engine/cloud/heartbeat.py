@@ -1,9 +1,10 @@
 """Tell the API that the process of a flow run is alive, while its tasks run.
 
-Mode "thread" beats from a thread of this process; mode "process" from a process of its own, so that code which holds
-the interpreter does not stop the beats; it is started only for runs that last, and ends with the process that it
-speaks for.  A beat that cannot be sent is logged and the next one tried; a beat that the API refuses, because the run
-belongs to another process now, calls `on_refused` once.
+A thread of the process beats.  In the mode "process" a small process watches it (see `watchdog`), and beats in its
+stead while code holds the interpreter so that no thread can run; it is started only for runs that last, and ends with
+the process that it speaks for.  A beat that cannot be sent is logged and the next one tried: it ends neither the
+thread nor the run.  A beat that the API refuses, because the run belongs to another process now, calls `on_refused`
+once.
 """
 
 import contextlib
@@ -11,10 +12,15 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from prefect._generated import operations as ops
+from prefect.client.encoding import dumps
+from prefect.client.endpoint import HEARTBEAT_HEADER
 from prefect.configuration import config
+from prefect.engine.cloud import watchdog
 from prefect.exceptions import VersionLockMismatchSignal
 from prefect.utilities.context import context
 from prefect.utilities.logging import get_logger
@@ -24,8 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["heartbeat"]
 
-# Runs shorter than this never pay for a process of their own.
-_PROCESS_AFTER = 2.0
+# Runs shorter than this never pay for a process that watches them.
+_WATCHED_AFTER = 2.0
+# After so many intervals without a beat the thread is taken for stuck.
+_PATIENT_INTERVALS = 1.5
 _MODES = ("process", "thread", "off")
 
 
@@ -45,7 +53,7 @@ def heartbeat(
         return
     done = threading.Event()
     values = dict(context.__dict__)
-    target = _beat_by_process if mode == "process" else _beat
+    target = _beat_watched if mode == "process" else _beat
     thread = threading.Thread(
         target=_in_context,
         args=(values, target, client, flow_run_id, done, on_refused),
@@ -66,87 +74,132 @@ def _in_context(values: dict[str, Any], target: Callable[..., None], *args: Any)
         target(*args)
 
 
-def _send(client: "Client", flow_run_id: str, logger_name: str) -> bool:
+def _send(client: "Client", flow_run_id: str) -> bool:
     """Send one beat; returns False if the API refuses beats of this process."""
     try:
         client.update_flow_run_heartbeat(flow_run_id)
     except VersionLockMismatchSignal:
         return False
     except Exception as error:
-        get_logger(logger_name).exception(f"Failed to send heartbeat with exception: {error!r}")
+        get_logger("threaded_heartbeat").exception(f"Failed to send heartbeat with exception: {error!r}")
     return True
 
 
 def _beat(client: "Client", flow_run_id: str, done: threading.Event, on_refused: Callable[[], None]) -> None:
     while not done.is_set():
-        if not _send(client, flow_run_id, "threaded_heartbeat"):
+        if not _send(client, flow_run_id):
             on_refused()
             return
         done.wait(float(config.cloud.heartbeat_interval))
 
 
-def _beat_by_process(client: "Client", flow_run_id: str, done: threading.Event, on_refused: Callable[[], None]) -> None:
-    if not _send(client, flow_run_id, "threaded_heartbeat"):
+def _beat_watched(client: "Client", flow_run_id: str, done: threading.Event, on_refused: Callable[[], None]) -> None:
+    if not _send(client, flow_run_id):
         on_refused()
         return
-    if done.wait(min(_PROCESS_AFTER, float(config.cloud.heartbeat_interval))):
+    started = time.monotonic()
+    interval = float(config.cloud.heartbeat_interval)
+    if done.wait(min(_WATCHED_AFTER, interval)):
         return
-    logger = get_logger("CloudFlowRunner")
-    environment = {
-        **os.environ,
-        "PREFECT__CLOUD__API": client.api_server,
-        "PREFECT__CLOUD__API_KEY": client.api_key or "",
-    }
+    watcher = _Watchdog.started(client, flow_run_id)
     try:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            [sys.executable, "-m", "prefect.engine.cloud.heartbeat", flow_run_id, str(os.getpid())],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    except OSError:
-        logger.exception("Heartbeat process failed to start.  This could result in a zombie run.")
-        _beat(client, flow_run_id, done, on_refused)
-        return
-    try:
-        while not done.wait(1.0):
-            code = process.poll()
-            if code == _REFUSED:
+        if done.wait(max(0.0, started + interval - time.monotonic())):
+            return
+        while not done.is_set():
+            if watcher is not None and not watcher.tick():
+                if watcher.was_refused:
+                    on_refused()
+                    return
+                get_logger("CloudFlowRunner").error("Heartbeat process died with exit code %s", watcher.code)
+                watcher.end()
+                watcher = None
+            if not _send(client, flow_run_id):
                 on_refused()
                 return
-            if code is not None:
-                logger.error("Heartbeat process died with exit code %s", code)
-                # The run is not to be taken for dead because its messenger is.
-                _beat(client, flow_run_id, done, on_refused)
-                return
+            done.wait(float(config.cloud.heartbeat_interval))
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+        if watcher is not None:
+            watcher.end()
 
 
-_REFUSED = 3
+class _Watchdog:
+    """The process that watches this one."""
 
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
 
-def _main(flow_run_id: str, parent: int) -> int:
-    """Beat until the process that we speak for is gone; the body of the heartbeat process."""
-    from prefect.client import Client  # noqa: PLC0415 - only this process begins here
-
-    client = Client()
-    logger = get_logger("subprocess_heartbeat")
-    pause = threading.Event()
-    with context(flow_run_id=flow_run_id, running_with_backend=True):
+    @classmethod
+    def started(cls, client: "Client", flow_run_id: str) -> "_Watchdog | None":
+        """Start it; returns None, after saying so, if that is not possible."""
+        interval = float(config.cloud.heartbeat_interval)
+        request = ops.update_flow_run_heartbeat(flow_run_id=flow_run_id)
+        url, headers, body = client.as_sent(request, headers={HEARTBEAT_HEADER: str(flow_run_id)})
+        order = {
+            "parent": os.getpid(),
+            "after": _PATIENT_INTERVALS * interval,
+            "interval": interval,
+            "timeout": client.session.endpoint.timeout,
+            "url": url,
+            "headers": headers,
+            "body": body.decode(),
+            "cafile": _certificates() if url.startswith("https:") else None,
+        }
         try:
-            while os.getppid() == parent:
-                if not _send(client, flow_run_id, "subprocess_heartbeat"):
-                    return _REFUSED
-                pause.wait(float(config.cloud.heartbeat_interval))
-        except BaseException as error:
-            logger.error("Heartbeat process encountered terminal exception: %r", error)  # noqa: TRY400 - often a signal
-            raise
-    return 0
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+                # Neither the settings of the interpreter nor any package: what it does not load it does not pay for.
+                [sys.executable, "-I", "-S", watchdog.__file__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError:
+            get_logger("CloudFlowRunner").exception(
+                "Heartbeat process failed to start.  This could result in a zombie run."
+            )
+            return None
+        it = cls(process)
+        # The key of the API is in there, so it is no argument, which others could read.
+        it._write(dumps(order) + b"\n")
+        return it
+
+    def tick(self) -> bool:
+        """Say that the thread of this process is at work; returns False if nobody hears it."""
+        return self._process.poll() is None and self._write(b".")
+
+    @property
+    def code(self) -> int | None:
+        """How it ended."""
+        return self._process.wait()
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether it ended because the API refuses beats of this process."""
+        return self.code == watchdog.REFUSED
+
+    def end(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+
+    def _write(self, data: bytes) -> bool:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+        except OSError:
+            return False
+        return True
 
 
-if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1], int(sys.argv[2])))
+def _certificates() -> str | None:
+    """Return the file of certificates that requests of this process trust; None for the system's own."""
+    if os.environ.get("SSL_CERT_FILE"):
+        return os.environ["SSL_CERT_FILE"]
+    try:
+        import certifi  # noqa: PLC0415 - httpx depends on it
+    except ImportError:
+        return None
+    return certifi.where()
