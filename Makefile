@@ -46,8 +46,9 @@ setup: $(VENV)/.dev ## Create .venv with Flowstead and the development tools
 demo: $(VENV)/.plain ## Start server and agent, run a first flow (ARGS=--exit ends after it)
 	@$(BIN)/prefect demo $(ARGS)
 
+# Bytecode is kept, whatever the environment says: the tests start hundreds of processes, which would all compile again.
 test: $(VENV)/.dev ## Run the tests, against a real PostgreSQL that comes with the installation
-	@$(BIN)/python -m pytest -n 2 --ignore=tests/benchmarks $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --ignore=tests/benchmarks $(ARGS)
 
 check: $(VENV)/.dev ## Lint, formatting, types, and which part may import which
 	@$(BIN)/ruff check .

@@ -4,17 +4,19 @@ FUZZ_OPERATIONS: how many, default 5,000; on a busy machine fewer, as many as ca
 FUZZ_SEED: repeats a run; the seed is in the message of a failure.
 """
 
-import asyncio
+import concurrent.futures
+import contextlib
+import http.client
 import json
 import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 from fuzz_operations import Operations, Sent
@@ -46,23 +48,43 @@ def complaint(sent: Sent, status: int, body: bytes) -> str | None:
     return None
 
 
-async def stored_ids(client: httpx.AsyncClient) -> list[str]:
+class Connection:
+    """A kept connection; it costs less than a client that can do more."""
+
+    def __init__(self, port: int) -> None:
+        self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def post(self, body: bytes) -> tuple[int, bytes]:
+        """Return status and body of the answer; TimeoutError if none comes."""
+        try:
+            self._http.request("POST", "/", body)
+            answer = self._http.getresponse()
+            return answer.status, answer.read()
+        except TimeoutError:
+            self._http.close()
+            raise
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def stored_ids(connection: Connection) -> list[str]:
     """Store a few rows; return their ids."""
 
-    async def ask(query: str, **variables: Any) -> Any:
-        content = (await client.post("/", json={"query": query, "variables": variables})).json()
+    def ask(query: str, **variables: Any) -> Any:
+        content = json.loads(connection.post(json.dumps({"query": query, "variables": variables}).encode())[1])
         assert "errors" not in content, content
         return content["data"]
 
-    async def mutate(name: str, /, **members: Any) -> str:
+    def mutate(name: str, /, **members: Any) -> str:
         query = f"mutation($input: {name}_input!) {{ found: {name}(input: $input) {{ id }} }}"
-        return str((await ask(query, input=members))["found"]["id"])
+        return str(ask(query, input=members)["found"]["id"])
 
-    project = await mutate("create_project", name="sense")
-    flow = await mutate("create_flow", project_id=project, serialized_flow=serialized_flow())
-    runs = [await mutate("create_flow_run", flow_id=flow) for _ in range(5)]
-    agent = await mutate("register_agent", type="LocalAgent")
-    found = await ask("{ tenant { id } task { id } task_run { id } flow_group { id } }")
+    project = mutate("create_project", name="sense")
+    flow = mutate("create_flow", project_id=project, serialized_flow=serialized_flow())
+    runs = [mutate("create_flow_run", flow_id=flow) for _ in range(5)]
+    agent = mutate("register_agent", type="LocalAgent")
+    found = ask("{ tenant { id } task { id } task_run { id } flow_group { id } }")
     return [project, flow, agent, *runs, *(row["id"] for rows in found.values() for row in rows)]
 
 
@@ -72,30 +94,37 @@ def outcome(body: bytes) -> str:
     return str(errors[0]["extensions"]["code"]) if errors else "data"
 
 
-async def attack(url: str, seed: int, count: int) -> tuple[list[str], Counter[str]]:
+def attack(port: int, seed: int, count: int) -> tuple[list[str], Counter[str]]:
     outcomes: Counter[str] = Counter()
     complaints: list[str] = []
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-        operations = Operations(api_schema()._schema, seed, await stored_ids(client))
-        rest = iter(range(count))
-        deadline = time.monotonic() + SECONDS
+    with contextlib.closing(Connection(port)) as connection:
+        operations = Operations(api_schema()._schema, seed, stored_ids(connection))
+    rest = iter(range(count))
+    turn = threading.Lock()
+    deadline = time.monotonic() + SECONDS
 
-        async def send() -> None:
-            for number in rest:
-                if time.monotonic() > deadline:
-                    break
-                sent = operations.next()
+    def send() -> None:
+        with contextlib.closing(Connection(port)) as connection:
+            while time.monotonic() < deadline:
+                with turn:
+                    number = next(rest, None)
+                    if number is None:
+                        break
+                    sent = operations.next()
                 try:
-                    response = await client.post("/", content=sent.body)
-                except httpx.TimeoutException:
+                    status, body = connection.post(sent.body)
+                except TimeoutError:
                     complaints.append(f"{number} ({sent.kind}): no answer\n{sent.body[:1500]!r}")
                     continue
-                if problem := complaint(sent, response.status_code, response.content):
+                if problem := complaint(sent, status, body):
                     complaints.append(f"{number} ({sent.kind}): {problem}\n{sent.body[:1500]!r}")
                 else:
-                    outcomes[outcome(response.content)] += 1
+                    with turn:
+                        outcomes[outcome(body)] += 1
 
-        await asyncio.gather(*(send() for _ in range(CONNECTIONS)))
+    with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
+        for sender in [pool.submit(send) for _ in range(CONNECTIONS)]:
+            sender.result()
     return complaints, outcomes
 
 
@@ -109,7 +138,7 @@ def test_random_operations_are_answered_without_internal_errors(database_dsn: st
             assert server.stdout is not None
             port = json.loads(server.stdout.readline())["port"]
             began = time.monotonic()
-            complaints, outcomes = asyncio.run(attack(f"http://127.0.0.1:{port}", seed, count))
+            complaints, outcomes = attack(port, seed, count)
             seconds = time.monotonic() - began
             assert server.poll() is None, f"seed {seed}"
             memory = psutil.Process(server.pid).memory_info().rss

@@ -148,7 +148,8 @@ async def running_api(database: Database, services: Sequence[Service[Any]] = ())
             playground=built_playground(),
             metrics=Metrics("9.9.9", database, services, hub),
         )
-        async with serving(application) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
+        # Without certificates, which take longer to load than most tests.
+        async with serving(application) as url, httpx.AsyncClient(base_url=url, timeout=20, verify=False) as client:
             yield Api(url, client, database, hub, tenant_id)
     finally:
         await hub.stop()

@@ -13,6 +13,7 @@ from graphql import (
     GraphQLEnumType,
     GraphQLField,
     GraphQLInputObjectType,
+    GraphQLInputType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -101,11 +102,21 @@ class Operations:
         self._schema = schema
         self._chance = random.Random(seed)
         self._ids = ids
-        self._variables: dict[str, tuple[str, Any]] = {}
+        self._variables: dict[str, tuple[GraphQLInputType, Any]] = {}
         self._fragments: list[str] = []
+        self._again = 0
+        self._last = ("", "")
 
     def next(self) -> Sent:
-        """Return the next operation."""
+        """Return the next operation.
+
+        A document with variables comes a few times, with other values: to validate it takes longer than all the rest.
+        """
+        if self._again:
+            self._again -= 1
+            text, kind = self._last
+            variables = {name: _plain(self._value(of, 0)) for name, (of, _) in self._variables.items()}
+            return Sent(json.dumps({"query": text, "variables": variables}).encode(), kind)
         self._variables, self._fragments = {}, []
         kind = self._chance.choices(["query", "mutation"], [3, 2])[0]
         root = self._schema.query_type if kind == "query" else self._schema.mutation_type
@@ -116,6 +127,8 @@ class Operations:
         ]
         declared = ", ".join(f"${name}: {of}" for name, (of, _) in self._variables.items())
         text = f"{kind}{f'({declared})' if declared else ''} {{ {' '.join(roots)} }} {' '.join(self._fragments)}"
+        self._last = (text, kind)
+        self._again = 3 if declared else 0
         variables: Any = {name: value for name, (_, value) in self._variables.items()}
         if self._chance.random() < 0.08:
             text, kind = self._damaged(text), f"damaged {kind}"
@@ -171,7 +184,7 @@ class Operations:
         value = self._value(argument.type, 0)
         if self._chance.random() < 0.5:
             name = f"v{len(self._variables)}"
-            self._variables[name] = (str(argument.type), _plain(value))
+            self._variables[name] = (argument.type, _plain(value))
             return f"${name}"
         return _literal(value)
 
