@@ -488,23 +488,49 @@ async def test_stopping_lets_what_is_under_way_end(database: Database) -> None:
     assert not sender.busy
 
 
-async def test_many_servers_send_each_event_once(database: Database) -> None:
+async def test_many_servers_tell_everything_once_and_in_order_while_states_are_written(database: Database) -> None:
     seeded = await seed(database)
-    async with receiver() as other, contextlib.AsyncExitStack() as stack:
-        for _ in range(3):
-            await web_hook(seeded, other)
-        for _ in range(30):
-            await seeded.run()
+    seen: Counter[str] = Counter()
+    accepted: list[dict[str, Any]] = []
+
+    def answer(body: Any) -> bytes:
+        """Refuse the first attempt of every third event, and the second one of every ninth."""
+        event = body["event"]
+        seen[event["id"]] += 1
+        if int(event["id"][-4:], 16) % 3 ** seen[event["id"]] == 0 and seen[event["id"]] < 3:
+            return status(500)
+        accepted.append(event)
+        return OK
+
+    rules = replace(RULES, first_pause=timedelta(milliseconds=20))
+    names = ["Submitted", "Running", "Success"]
+    async with receiver(answer) as other, contextlib.AsyncExitStack() as stack:
+        await web_hook(seeded, other)
         servers = [
-            deliverer(await stack.enter_async_context(await Database.connect(database.dsn, max_connections=4)))
+            deliverer(await stack.enter_async_context(await Database.connect(database.dsn, max_connections=4)), rules)
             for _ in range(3)
         ]
-        delivered = 0
-        while delivered < 90:
-            rounds = await asyncio.gather(*(server.deliver_due(60) for server in servers))
-            delivered += sum(done.delivered for done in rounds)
-        assert len(other.events) == delivered == 90
-    assert {(row["state"], row["attempts"]) for row in await outbox(database)} == {("Delivered", 1)}
+        totals: Counter[str] = Counter()
+
+        async def write() -> None:
+            for _ in range(5):
+                run_id = await seeded.run()
+                for name in names:
+                    await set_state(seeded, run_id, name)
+
+        async def serve(server: HookDeliverer) -> None:
+            while totals["delivered"] < 6 * 5 * 4:
+                done = await server.deliver_due()
+                totals.update(delivered=done.delivered, failed=done.failed)
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(write() for _ in range(6)), *(serve(server) for server in servers))
+    assert totals["delivered"] == len(accepted) == len({event["id"] for event in accepted}) == 120
+    assert totals["failed"] == len(other.requests) - 120 > 10
+    told: dict[str, list[str]] = {}
+    for event in accepted:
+        told.setdefault(event["flow_run"]["id"], []).append(event["state"]["state"])
+    assert list(told.values()) == [["Scheduled", *names]] * 30
 
 
 async def test_hooks_that_are_off_keep_what_waits_and_deleted_ones_take_it_along(database: Database) -> None:

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 _CALLS: Final = 64
 _CALLS_OF_A_HOOK: Final = 4
-_DEADLINE_SECONDS: Final = 40.0
+# Longer than the deadline of the sender.
 _LEASE: Final = timedelta(seconds=60)
 # How long one round goes on; what is not done then is counted by the next one.
 _ROUND_SECONDS: Final = 1.0
@@ -102,10 +102,12 @@ class HookDeliverer:
         self._sender = database.part(HookSender)
         self._calls: dict[asyncio.Task[Delivered], UUID] = {}
         self._look = asyncio.Event()
+        self._new = True
         self._more = False
 
     def look(self) -> None:
         """Say that something may be due. A round that is under way looks at once."""
+        self._new = True
         self._look.set()
 
     @property
@@ -118,6 +120,7 @@ class HookDeliverer:
         counts: Counter[str] = Counter()
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
+        self._new = True
         while True:
             self._look.clear()
             await self._start_due()
@@ -139,7 +142,9 @@ class HookDeliverer:
 
     async def _start_due(self) -> None:
         # as long as there were new events, there may be more of them
-        self._more = await store.spread(self._database) > 0
+        if self._new or self._more:
+            self._new = False
+            self._more = await store.spread(self._database) > 0
         free = _CALLS - len(self._calls)
         if free > 0:
             busy = Counter(self._calls.values())
@@ -181,11 +186,11 @@ class HookDeliverer:
         if delivery.attempts > rules.attempts:
             return await self._note_failure(delivery, sent, DeliveryError(_NEVER_HEARD))
         try:
-            async with asyncio.timeout(_DEADLINE_SECONDS):
+            async with self._sender.deadline():
                 for request in self._requests(delivery)[sent:]:
                     await self._sender.send(request)
                     sent += 1
-        except (DeliveryError, TimeoutError, KeyError, TypeError) as error:
+        except (DeliveryError, KeyError, TypeError) as error:
             return await self._note_failure(delivery, sent, error)
         await store.delivered(self._database, delivery, sent)
         return Delivered(delivered=1)
@@ -202,19 +207,12 @@ class HookDeliverer:
         )
 
     async def _note_failure(self, delivery: Delivery, sent: int, error: Exception) -> Delivered:
-        wanted = timedelta(0)
+        message, wanted = f"The hook's config is unusable: {error!r}.", timedelta(0)
         if isinstance(error, DeliveryError):
             message, wanted = error.message, error.wanted_pause
-        elif isinstance(error, TimeoutError):
-            message = f"The hook's receivers did not answer within {_DEADLINE_SECONDS:g} seconds."
-        else:
-            message = f"The hook's config is unusable: {error!r}."
         pause = pause_after(delivery.attempts, self._sender.rules, random.random(), wanted)  # noqa: S311 - spreads load
         await store.failed(self._database, delivery, message, sent, pause)
-        if pause is not None:
-            return Delivered(failed=1)
-        logger.warning("The cloud hook %s is not told of an event any more: %s", delivery.hook_id, message)
-        return Delivered(dead=1)
+        return Delivered(dead=1) if pause is None else Delivered(failed=1)
 
     async def _store_message(self, transaction: Transaction, delivery: Delivery) -> None:
         if not await store.delivered(transaction, delivery, 1):

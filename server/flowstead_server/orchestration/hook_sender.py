@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -19,12 +20,14 @@ from flowstead_server.orchestration.lookups import Lookups
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import AsyncIterator
 
     import httpx
 
     from flowstead_server.db import Database
     from flowstead_server.domain.hooks import HookRequest
 
+_DEADLINE_SECONDS: Final = 40.0
 _MOST_ADDRESSES: Final = 4
 _MOST_ERROR: Final = 200
 
@@ -49,6 +52,15 @@ class HookSender:
         self.rules = HookRules()
         self._lookups = Lookups()
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
+
+    @asynccontextmanager
+    async def deadline(self) -> AsyncIterator[None]:
+        """Bound the requests of one event together, which may be many. Raises DeliveryError."""
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                yield
+        except TimeoutError:
+            raise DeliveryError(f"The hook's receivers did not answer within {_DEADLINE_SECONDS:g} seconds.") from None
 
     async def send(self, request: HookRequest) -> None:
         """Send one request. Raises DeliveryError."""

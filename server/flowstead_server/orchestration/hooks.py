@@ -85,10 +85,12 @@ async def try_cloud_hook(
         if hook.type == "PREFECT_MESSAGE":
             content = encode({"type": MESSAGE_TYPE, "event": event})
             await messages.create(database, caller.tenant_id, MESSAGE_TYPE, event_text(event, rules.link_base), content)
-        for request in hook_requests(
+        requests = hook_requests(
             hook.type, hook.config, event, link_base=rules.link_base, secret=hook.secret, timeout=rules.timeout
-        ):
-            await sender.send(request)
+        )
+        async with sender.deadline():
+            for request in requests:
+                await sender.send(request)
     except FlowsteadError as error:
         return error.message
     return None

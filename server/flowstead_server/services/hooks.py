@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from flowstead_server.db.database import Database
     from flowstead_server.pubsub.hub import Hub
 
+logger = logging.getLogger(__name__)
+
 # Hints come with every change of any run; looks at the outbox are this far apart at least (seconds).
 _GAP = 0.05
 
@@ -61,6 +63,8 @@ class Hooks(Service[Delivered]):
     async def run_once(self) -> Delivered:
         """Deliver what is due; returns what was done until now."""
         done = await self._deliverer.deliver_due()
+        if done.dead:
+            logger.warning("Events of cloud hooks that are given up: %d; cloud_hook_delivery says why.", done.dead)
         if self._deliverer.busy:
             self.wake()
         return done

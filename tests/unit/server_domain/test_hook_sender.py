@@ -101,6 +101,7 @@ async def test_what_does_not(answer: bytes | None, slow: bool, reason: str) -> N
         ("http://nowhere.invalid/", "cannot be reached: "),
         (f"http://{'a' * 64}.example/", "cannot be reached: "),
         ("http://xn--/", "cannot be reached: "),
+        ("http://①②⑦.⓪.⓪.①/", "cannot be reached: Invalid IDNA hostname"),
     ],
 )
 async def test_receivers_that_are_not_there(url: str, reason: str) -> None:
