@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from checker import check  # noqa: E402 - their folder is known only now
-from faults import KINDS, Faults, schedule  # noqa: E402
+from faults import KINDS, SHORT_KINDS, Faults, schedule  # noqa: E402
 from history import read_history, save  # noqa: E402
 from load import Load, Mix  # noqa: E402
 from report import Outcome, show  # noqa: E402
@@ -41,15 +41,17 @@ async def try_once(seed: int, seconds: float, runs: int, *, short: bool, limit: 
         say(f"seed {seed}: all started after {time.monotonic() - began:.1f} s")
         faults = Faults(world)
         busy = seconds if short else seconds * BUSY
-        mix = Mix(real_flows={"steps": 4, "slow": 1, "mapped": 1}, tiny_flows={"tiny": 1}) if short else Mix()
-        endless = schedule(random.Random(seed), gap)
+        mix = Mix(real_flows=("slow", "steps", "slow", "mapped"), tiny_flows=("tiny",)) if short else Mix()
+        endless = schedule(random.Random(seed), gap, SHORT_KINDS if short else [*KINDS])
         load = Load(world, chance, runs, busy, mix)
         helpers = [asyncio.create_task(tell(world, load, faults)), asyncio.create_task(world.watch_agents())]
         folder = ROOT / "build" / "chaos" / f"seed-{seed}"
         all_created = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
-                breaking = faults.run(islice(endless, len(KINDS)), None) if short else faults.run(endless, all_created)
+                breaking = (
+                    faults.run(islice(endless, len(SHORT_KINDS)), None) if short else faults.run(endless, all_created)
+                )
                 group.create_task(breaking)
                 await load.run()
                 all_created.set()
@@ -141,7 +143,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if options.short:
-            trial = try_once(seed, 7.0, 60, short=True, limit=3.0, gap=7 / len(KINDS))
+            trial = try_once(seed, 7.0, 60, short=True, limit=3.0, gap=7 / len(SHORT_KINDS))
         else:
             trial = try_once(seed, options.minutes * 60, options.runs, short=False, limit=6.0, gap=options.gap)
         outcome = asyncio.run(trial)

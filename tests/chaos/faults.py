@@ -41,12 +41,11 @@ class Done:
     whom: str
 
 
-def schedule(chance: random.Random, gap: float) -> Iterator[Planned]:
-    """Yield faults for ever, on average `gap` seconds apart: rounds of all kinds, each once, in an order by lot."""
+def schedule(chance: random.Random, gap: float, kinds: Sequence[str]) -> Iterator[Planned]:
+    """Yield faults for ever, on average `gap` seconds apart: rounds of these kinds, each once, in an order by lot."""
     begin = 0.0
     while True:
-        kinds = [*KINDS]
-        chance.shuffle(kinds)
+        kinds = chance.sample(kinds, len(kinds))
         end = begin + gap * len(kinds)
         moments = sorted(chance.uniform(begin, end) for _ in kinds)
         yield from (Planned(at, kind, chance.random()) for at, kind in zip(moments, kinds, strict=True))
@@ -136,6 +135,22 @@ class Faults:
             if part in self._world.servers:
                 await self._world.answers(part)
             return part.name
+
+    async def _stop_part(self, parts: Sequence[Part], chance: random.Random) -> str | None:
+        async with self._one_of(parts, chance) as part:
+            if part is None:
+                return None
+            await self._world.stop(part)
+            self._world.start(part)
+            if part in self._world.servers:
+                await self._world.answers(part)
+            return part.name
+
+    async def stop_server(self, chance: random.Random) -> str | None:
+        return await self._stop_part(self._world.servers, chance)
+
+    async def stop_agent(self, chance: random.Random) -> str | None:
+        return await self._stop_part(self._world.agents, chance)
 
     async def kill_server(self, chance: random.Random) -> str | None:
         return await self._kill_part(self._world.servers, chance)
@@ -284,6 +299,8 @@ KINDS: dict[str, Callable[[Faults, random.Random], Awaitable[str | None]]] = {
     "fork server killed": Faults.kill_fork_server,
     "PostgreSQL backend killed": Faults.kill_postgres_backend,
     "PostgreSQL restarted": Faults.restart_postgres,
+    "server stopped in order": Faults.stop_server,
+    "agent stopped in order": Faults.stop_agent,
     "server frozen": Faults.freeze_server,
     "executor frozen": Faults.freeze_executor,
     "local agent frozen": Faults.freeze_local_agent,
@@ -295,3 +312,4 @@ KINDS: dict[str, Callable[[Faults, random.Random], Awaitable[str | None]]] = {
     "answers lost": Faults.lose_answers,
     "clock of an agent jumped": Faults.jump_clock,
 }
+SHORT_KINDS = [kind for kind in KINDS if "in order" not in kind]

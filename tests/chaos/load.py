@@ -14,7 +14,7 @@ import random
 import sys
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -35,11 +35,11 @@ FINAL = {"BAD_USER_INPUT", "FOREIGN_KEY_VIOLATION"}
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """What the runs are like; `flows` of real processes and of executors with their weights, the others are shares."""
+    """What runs are like: the flows of real processes, in turn, those of executors, by lot, and shares of all runs."""
 
     real: float = 0.1
-    real_flows: dict[str, int] = field(default_factory=lambda: {"steps": 4, "slow": 2, "retrying": 2, "mapped": 2})
-    tiny_flows: dict[str, int] = field(default_factory=lambda: {"tiny": 4, "stubborn": 1})
+    real_flows: Sequence[str] = ("steps", "slow", "retrying", "mapped", "steps", "slow")
+    tiny_flows: Sequence[str] = ("tiny", "tiny", "tiny", "stubborn")
     later: float = 0.1
     limited: float = 0.1
     cancelled: float = 0.06
@@ -99,10 +99,11 @@ class Load:
         """What is left to chance about one run, drawn in the order of the runs, so that a seed says it all."""
         chance, mix = self._chance, self._mix
         # every so many, rather than by lot, so that a short test has them all
-        is_real = number % round(1 / mix.real) == 0
+        every = round(1 / mix.real)
+        is_real = number % every == 0
         flows = mix.real_flows if is_real else mix.tiny_flows
         return {
-            "flow": chance.choices([*flows], weights=[*flows.values()])[0],
+            "flow": flows[number // every % len(flows)] if is_real else chance.choice(flows),
             "labels": [REAL] if is_real else [TINY, NARROW] if chance.random() < mix.limited else [TINY],
             "key": str(uuid.UUID(int=chance.getrandbits(128))),
             "delay": chance.uniform(0.5, 6) if chance.random() < mix.later else 0,

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ from flowstead_server.db.embedded import EmbeddedPostgres
 
 HERE = Path(__file__).parent
 REAL = "real"
+# An agent waits for its requests, while the API may be away or frozen, in several steps.
+STOP_SECONDS = 60.0
 
 
 @dataclass(slots=True, eq=False)
@@ -174,6 +177,16 @@ class World:
         assert part.process is not None
         part.process.popen.kill()
         await asyncio.to_thread(part.process.popen.wait)
+
+    async def stop(self, part: Part) -> None:
+        """Have a part end in order, and wait for it; one that does not is killed, and noted as an agent that fell."""
+        assert part.process is not None
+        part.process.popen.terminate()
+        try:
+            await asyncio.to_thread(part.process.popen.wait, STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.fallen.append(f"{part.name} did not end in order: {part.process.text[-500:]}")
+            await self.kill(part)
 
     async def answers(self, server: Part, seconds: float = 60.0) -> None:
         """Return when a server answers; TimeoutError if it does not. One that found no database is started again."""
