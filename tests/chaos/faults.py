@@ -19,7 +19,7 @@ import psutil
 from world import Part, World
 
 # How long a fault looks for somebody to hit, in seconds.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Faults:
             if time.monotonic() > deadline:
                 self.missed.append(fault)
                 return
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
 
     # -- whom ----------------------------------------------------------------------------------------------------------
 
