@@ -23,4 +23,6 @@ def configure_logging(level: str) -> None:
     logging.getLogger("flowstead_server").setLevel(level)
     # A client that closes a websocket in the middle of a message is everyday life.
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # While the database is away its pool says so with a traceback, every second.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     logging.raiseExceptions = False

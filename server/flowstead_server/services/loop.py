@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, TypeVar
 
+from flowstead_server.domain.errors import ApiUnavailableError
+
 logger = logging.getLogger(__name__)
 
 _JITTER = 0.1
@@ -120,6 +122,11 @@ class Service(ABC, Generic[Counts]):
         try:
             counts: Any = await self.run_once()
             self.figures.add(counts)
+        except ApiUnavailableError as error:
+            # The database is away, which concerns all services alike: no traceback tells more.
+            self.figures.failures += 1
+            logger.warning("A round of %s failed: %s", self.name, error)
+            return False
         except Exception:
             self.figures.failures += 1
             logger.exception("A round of %s failed", self.name)

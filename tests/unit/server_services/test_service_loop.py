@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from flowstead_server.domain.errors import ApiUnavailableError
 from flowstead_server.services.loop import Service
 
 
@@ -87,6 +88,20 @@ async def test_a_round_that_fails_is_logged_and_tried_again_soon(caplog: pytest.
     assert worker.figures.failures == 1
     assert worker.figures.rounds >= 2
     assert "A round of worker failed" in caplog.messages
+
+
+async def test_a_database_that_is_away_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker(interval=0.01)
+    worker.answers = [ApiUnavailableError("Unable to connect to postgres.")]
+    worker.may_end.set()
+    worker.start()
+    await worker.another_round()
+    await worker.another_round()
+    await worker.stop()
+    assert worker.figures.failures == 1
+    (record,) = [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
+    assert record.getMessage() == "A round of worker failed: Unable to connect to postgres."
+    assert record.exc_info is None
 
 
 async def test_the_lag_grows_while_a_round_hangs() -> None:
