@@ -57,7 +57,7 @@ class RunSigns:
     """All that is known of the life of a flow run, at the moment `now`.
 
     `lease_until`: when an agent is next needed, for a claimed run that is not yet started the end of its lease.
-    `waiting_task_runs`: how many of its task runs wait or run, without those in `running_tasks`.
+    `waiting_task_runs`: how many of its task runs wait for a time or run, without those in `running_tasks`.
     """
 
     id: UUID

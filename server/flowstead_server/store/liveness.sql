@@ -36,7 +36,8 @@ where not g.settings @> '{"heartbeat_enabled": false}'
 order by h.heartbeat desc
 limit $2;
 
--- Runs that should go on but may have nothing left that would make them, the oldest first.
+-- Runs that should go on but may have nothing left that would make them, the oldest first. A task run that is Queued
+-- waits for a slot, for which only a process can ask.
 -- $1 limit, $2 how many, $3 how long an agent's word holds
 -- name: find_lost
 select r.id
@@ -47,7 +48,8 @@ cross join lateral (
     left join lateral (
         select true as found
         from task_run k
-        where k.flow_run_id = l.id and (is_scheduled_state(k.state) or k.state in ('Running', 'Cancelling'))
+        where k.flow_run_id = l.id
+            and ((is_scheduled_state(k.state) and k.state <> 'Queued') or k.state in ('Running', 'Cancelling'))
         limit 1
     ) waiting on true
     where l.tenant_id = t.id and l.state in ('Submitted', 'Running') and l.state_timestamp <= now() - $1::interval
@@ -77,7 +79,8 @@ select
     (
         select count(*)
         from task_run k
-        where k.flow_run_id = r.id and (is_scheduled_state(k.state) or k.state = 'Cancelling')
+        where k.flow_run_id = r.id
+            and ((is_scheduled_state(k.state) and k.state <> 'Queued') or k.state = 'Cancelling')
     ) as waiting_task_runs,
     (
         select coalesce(jsonb_agg(jsonb_build_object(
