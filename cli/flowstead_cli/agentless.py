@@ -15,12 +15,15 @@ from flowstead_cli.processes import raise_on_termination
 if TYPE_CHECKING:
     from prefect.client.session import Session
 
-__all__ = ["agentless_label", "execute_here"]
+__all__ = ["AGENTLESS", "agentless_label", "execute_here"]
+
+# How labels begin that no agent has.
+AGENTLESS = "agentless-run-"
 
 
 def agentless_label() -> str:
     """Return a new label that no agent has."""
-    return f"agentless-run-{uuid4().hex[:8]}"
+    return f"{AGENTLESS}{uuid4().hex[:8]}"
 
 
 def execute_here(

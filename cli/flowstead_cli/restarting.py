@@ -1,7 +1,7 @@
 """`prefect run --restart`: let a run that has ended go on with what did not succeed.
 
 The run is restarted once, also when the answer to the request is lost.  Exit code 0 means that it was restarted, or
-with `--watch` that it then succeeded.
+with `--watch` or `--execute` that it then succeeded.
 """
 
 import json
@@ -10,17 +10,37 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+from flowstead_cli.agentless import AGENTLESS, agentless_label, execute_here
 from flowstead_cli.errors import CliError
 from flowstead_cli.output.lines import item, say, step
 from flowstead_cli.output.tables import age
 from flowstead_cli.output.tail import without_controls
 
 if TYPE_CHECKING:
+    from flowstead_cli.commands.run import Options
     from prefect._generated.types import RestartFlowRun
     from prefect.client.session import Session
 
 __all__ = ["restart"]
 
+# What says how a new run is to be; a restarted one stays as it is, but for its labels.
+_OF_NEW_RUNS = (
+    "flow_id",
+    "project",
+    "path",
+    "module",
+    "name",
+    "run_name",
+    "context",
+    "params",
+    "param_file",
+    "log_level",
+    "idempotency_key",
+    "start",
+    "priority",
+    "schedule",
+)
+_OPTIONS = {"flow_id": "id", "params": "param"}
 _MOST_NAMES = 10
 _MOST_CANDIDATES = 10
 # In this order, the causes before what follows from them.
@@ -35,55 +55,83 @@ _REASONS = {
 }
 
 
-def restart(
-    wanted: str,
-    *,
-    again: tuple[str, ...] = (),
-    dry_run: bool = False,
-    watch: bool = False,
-    logs: bool = True,
-    quiet: bool = False,
-    as_json: bool = False,
-) -> int:
-    """Restart a flow run and return the exit code.
-
-    Args:
-        wanted: its id or its name.
-        again: tasks that are to run again although they succeeded.
-        dry_run: only say what would run again.
-        watch: follow the run until it is finished.
-        logs: whether watching shows log lines.
-        quiet: print only the id of the run.
-        as_json: print what runs again, or with `watch` the finished run, as a JSON object.
+def restart(options: "Options", wanted: str) -> int:
+    """Restart the flow run with this id or name and return the exit code.
 
     Raises:
-        CliError: there is no such run, or there are several.
+        CliError: there is no such run, there are several, no agent would take it, or options do not go together.
         prefect.exceptions.ClientError: the run cannot be restarted, or the API cannot be reached.
     """
     from flowstead_cli.api import open_session
-    from prefect._generated import operations as ops
 
+    _check_options(options)
+    silent = options.quiet or options.as_json
     with open_session() as session:
         flow_run_id = _find(session, wanted)
-        with step(f"{'Looking at' if dry_run else 'Restarting'} flow run {wanted!r}...", quiet=quiet or as_json):
-            answer = session.execute(
-                ops.restart_flow_run(
-                    flow_run_id=flow_run_id, tasks=list(again), idempotency_key=uuid4().hex, dry_run=dry_run
-                )
-            )
-        if quiet:
+        if not (options.execute or options.labels or options.dry_run):
+            _check_agents_may_take(session, flow_run_id)
+        with step(f"{'Looking at' if options.dry_run else 'Restarting'} flow run {wanted!r}...", quiet=silent):
+            answer = _restarted(session, flow_run_id, options)
+        if options.quiet:
             say(flow_run_id)
-        elif not as_json:
+        elif not options.as_json:
             item(f"UUID: {flow_run_id}")
-            _describe(answer, dry_run=dry_run)
-        elif dry_run or not watch:
-            again_as_json = [asdict(run) for run in answer.again]
-            say(json.dumps({"id": answer.id, "kept": answer.kept, "again": again_as_json}, indent=2))
-        if dry_run or not watch:
+            _describe(answer, dry_run=options.dry_run)
+        elif options.dry_run or not options.watch:
+            again = [asdict(run) for run in answer.again]
+            say(json.dumps({"id": answer.id, "kept": answer.kept, "again": again}, indent=2))
+        if options.dry_run:
             return 0
-        from flowstead_cli.watching import watch as follow
+        if options.execute:
+            return execute_here(session, flow_run_id, log_level=None, no_logs=options.no_logs, quiet=options.quiet)
+        if not options.watch:
+            return 0
+        from flowstead_cli.watching import watch
 
-        return follow(session, flow_run_id, logs=logs, quiet=quiet, as_json=as_json, after=answer.cursor)
+        return watch(
+            session,
+            flow_run_id,
+            logs=not options.no_logs,
+            quiet=options.quiet,
+            as_json=options.as_json,
+            after=answer.cursor,
+        )
+
+
+def _check_options(options: "Options") -> None:
+    given = [name for name in _OF_NEW_RUNS if getattr(options, name) not in (None, (), False)]
+    if given:
+        listed = ", ".join(f"`--{_OPTIONS.get(name, name).replace('_', '-')}`" for name in given)
+        raise CliError(f"Error: a restarted run stays as it is; `--restart` does not go with {listed}.")
+
+
+def _check_agents_may_take(session: "Session", flow_run_id: str) -> None:
+    from prefect._generated import operations as ops
+
+    run = session.execute(ops.created_flow_run(id=flow_run_id))
+    kept_away = [label for label in (run.labels if run is not None else None) or () if label.startswith(AGENTLESS)]
+    if kept_away:
+        raise CliError(
+            f"This run was executed without an agent: its label {kept_away[0]!r} keeps agents away. Give `--execute` "
+            "to execute it here, or `--label` with the labels of an agent."
+        )
+
+
+def _restarted(session: "Session", flow_run_id: str, options: "Options") -> "RestartFlowRun":
+    from prefect._generated import operations as ops
+    from prefect.client.request import UNSET
+
+    labels = [*options.labels, agentless_label()] if options.execute else list(options.labels)
+    return session.execute(
+        ops.restart_flow_run(
+            flow_run_id=flow_run_id,
+            tasks=list(options.again),
+            labels=labels or UNSET,
+            # A request that is sent again must not restart the run a second time.
+            idempotency_key=uuid4().hex,
+            dry_run=options.dry_run,
+        )
+    )
 
 
 def _find(session: "Session", wanted: str) -> str:

@@ -118,6 +118,21 @@ async def test_a_restarted_run_is_claimed_anew_and_its_old_process_is_fenced(api
     assert [str(run.id) for run in claims.flow_runs] == [chain.run]
 
 
+async def test_a_run_may_get_other_labels(api: Any) -> None:
+    chain = await Chain(api).make()
+    message, code = await api.refusal("restart_flow_run", flow_run_id=chain.run, labels=["a", "\0"])
+    assert code == "BAD_USER_INPUT", message
+    await chain.restart(labels=["big", "a", "a"])
+    run = await api.data(f'{{ flow_run_by_pk(id: "{chain.run}") {{ labels state }} }}')
+    assert run["flow_run_by_pk"] == {"labels": ["a", "big"], "state": "Scheduled"}
+    for labels, claimed in ((["a"], []), (["a", "big", "c"], [chain.run])):
+        agent = (await api.mutate("register_agent", type="LocalAgent", name=str(labels), labels=labels))["id"]
+        claims = await claim_flow_runs(
+            api.database, Caller(api.tenant_id), ClaimFlowRuns(agent_id=agent, labels=labels)
+        )
+        assert [str(run.id) for run in claims.flow_runs] == claimed
+
+
 async def test_of_many_restarts_at_once_one_acts(api: Any) -> None:
     chain = await Chain(api).make()
     query = "mutation($input: restart_flow_run_input!) { restart_flow_run(input: $input) { id } }"

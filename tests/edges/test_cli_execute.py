@@ -35,7 +35,7 @@ def end(how):
         os.kill(os.getpid(), 9)
     if how == "exit":
         sys.exit(3)
-    if how == "failed":
+    if how == "failed" or (how.startswith("/") and not os.path.exists(how)):
         raise ValueError("meant to fail")
     if how == "breakpoint":
         breakpoint()
@@ -124,6 +124,26 @@ def test_what_fails_is_failed_and_says_why(cli, flow_id, how, message):
     assert lines[-1].startswith(message)
     assert ("in end" in lines[-1]) is (how == "exit")
     assert "The flow run process failed." in done.stdout
+
+
+def test_a_run_that_failed_here_goes_on_here(cli, flow_id, tmp_path):
+    path = tmp_path / "go"
+    done = cli("run", "--id", flow_id, "--execute", "--param", f'how="{path}"', code=1)
+    run_id = re.search(r"UUID: (\S+)", done.stdout)[1]
+    path.touch()
+    for options in ([], ["--watch"], ["--quiet"]):
+        done = cli("run", "--restart", run_id, *options, code=1)
+        assert "keeps agents away. Give `--execute` to execute it here" in done.stderr
+    done = cli("run", "--restart", run_id, "--execute", "--start", "in 1 hour", "--label", "x", code=1)
+    assert done.stderr == "Error: a restarted run stays as it is; `--restart` does not go with `--start`.\n"
+    done = cli("run", "--restart", run_id, "--execute", "--label", "x")
+    assert "2 task run(s) run again, 4 are kept." in done.stdout
+    assert "printed by the flow" in done.stdout
+    run, states, _ = stored(cli, done.stdout)
+    assert states == ["Scheduled", "Running", "Failed", "Scheduled", "Running", "Success"]
+    assert len(run["labels"]) == 2
+    done = cli("run", "--again", "end", "--id", flow_id, code=1)
+    assert done.stderr == "Error: `--again` and `--dry-run` go with `--restart` only.\n"
 
 
 def test_a_flow_that_cannot_be_loaded_leaves_its_traceback_in_the_log(cli):

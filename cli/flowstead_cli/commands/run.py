@@ -74,7 +74,10 @@ def run(options: Options) -> int:
         prefect.exceptions.ClientError: the API refused or cannot be reached.
     """
     if options.restart is not None:
-        return _restart(options, options.restart)
+        _check_outputs(options)
+        from flowstead_cli.restarting import restart
+
+        return restart(options, options.restart)
     if options.again or options.dry_run:
         raise CliError("Error: `--again` and `--dry-run` go with `--restart` only.")
     check_lookup_options(
@@ -85,10 +88,7 @@ def run(options: Options) -> int:
         module=options.module,
     )
     inputs = _inputs(options)
-    if options.quiet and options.as_json:
-        raise CliError("Error: give either `--quiet`, which prints the id only, or `--json`.")
-    if options.execute and options.as_json:
-        raise CliError("Error: give either `--execute`, which shows the run as it goes on, or `--json`.")
+    _check_outputs(options)
     if options.path is not None or options.module is not None:
         if options.start is not None:
             raise CliError("Error: `--start` can only be specified for flow runs through the API; this one starts now.")
@@ -112,46 +112,11 @@ def run(options: Options) -> int:
     return _run_through_api(options, inputs)
 
 
-# What says how a new run is to be; a restarted one stays as it is.
-_OF_NEW_RUNS = (
-    "flow_id",
-    "project",
-    "path",
-    "module",
-    "name",
-    "labels",
-    "run_name",
-    "context",
-    "params",
-    "param_file",
-    "log_level",
-    "idempotency_key",
-    "start",
-    "priority",
-    "execute",
-    "schedule",
-)
-
-
-def _restart(options: Options, wanted: str) -> int:
-    given = [name for name in _OF_NEW_RUNS if getattr(options, name)]
-    if given:
-        names = {"flow_id": "id", "labels": "label", "params": "param"}
-        listed = ", ".join(f"`--{names.get(name, name).replace('_', '-')}`" for name in given)
-        raise CliError(f"Error: a restarted run stays as it is; `--restart` does not go with {listed}.")
+def _check_outputs(options: Options) -> None:
     if options.quiet and options.as_json:
         raise CliError("Error: give either `--quiet`, which prints the id only, or `--json`.")
-    from flowstead_cli.restarting import restart
-
-    return restart(
-        wanted,
-        again=options.again,
-        dry_run=options.dry_run,
-        watch=options.watch,
-        logs=not options.no_logs,
-        quiet=options.quiet,
-        as_json=options.as_json,
-    )
+    if options.execute and options.as_json:
+        raise CliError("Error: give either `--execute`, which shows the run as it goes on, or `--json`.")
 
 
 def _inputs(options: Options) -> Inputs:

@@ -1284,6 +1284,7 @@ def restart_flow_run(
     flow_run_id: str | Unset = UNSET,
     tasks: Sequence[str] | None | Unset = UNSET,
     idempotency_key: str | None | Unset = UNSET,
+    labels: Sequence[str] | None | Unset = UNSET,
     dry_run: bool | None | Unset = UNSET,
 ) -> Request[RestartFlowRun]:
     """Let a flow run that has ended go on with what did not succeed; safe to repeat when it carries an idempotency key."""
@@ -1293,7 +1294,13 @@ def restart_flow_run(
         _RESTART_FLOW_RUN,
         {
             "input": defined(
-                {"flow_run_id": flow_run_id, "tasks": tasks, "idempotency_key": idempotency_key, "dry_run": dry_run}
+                {
+                    "flow_run_id": flow_run_id,
+                    "tasks": tasks,
+                    "idempotency_key": idempotency_key,
+                    "labels": labels,
+                    "dry_run": dry_run,
+                }
             )
         },
         lambda data: RestartFlowRun.from_wire(required(data["restart_flow_run"], "restart_flow_run")),

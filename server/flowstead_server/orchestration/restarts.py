@@ -14,9 +14,11 @@ from uuid import uuid4
 
 from flowstead_server.db import json_text
 from flowstead_server.domain.errors import BadInputError, ConflictError, NotFoundError, StateUpdateFailedError
+from flowstead_server.domain.labels import normalized
 from flowstead_server.domain.restarts import SUCCEEDED_NAMES, Plan, Reason, plan_restart
 from flowstead_server.domain.serialized_states import simple_state
 from flowstead_server.domain.states import classify
+from flowstead_server.store import flow_runs as flow_run_store
 from flowstead_server.store import logs
 from flowstead_server.store import restarts as store
 from flowstead_server.store import states as state_store
@@ -36,13 +38,14 @@ _MOST_NAMES: Final = 20
 class Restart:
     """What is asked for. `tasks`: names or slugs of tasks that are to run again although they succeeded.
 
-    `key`: makes the request safe to repeat. `dry_run`: only say what would happen.
+    `key`: makes the request safe to repeat. `dry_run`: only say what would happen. `labels`: new ones of the run.
     """
 
     flow_run_id: UUID
     tasks: Sequence[str] = ()
     key: str | None = None
     dry_run: bool = False
+    labels: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,8 @@ class Restarted:
 async def restart_flow_run(database: Database, caller: Caller, request: Restart) -> Restarted:
     """Put a run that has ended back into the queue; returns which of its task runs run again, and why.
 
-    Raises NotFoundError, BadInputError (no such task), and StateUpdateFailedError (the run has not ended, or all of it
-    succeeded).
+    Raises NotFoundError, BadInputError (no such task, unusable label), and StateUpdateFailedError (the run has not
+    ended, or all of it succeeded).
     """
     restarted, label_set_id = await database.transact(partial(_restart, caller, request))
     if label_set_id is not None:
@@ -108,8 +111,12 @@ async def _restart(caller: Caller, request: Restart, transaction: Transaction) -
     ]
     if request.dry_run:
         return Restarted(run.id, again, plan.kept, None), None
+    label_set_id = run.label_set_id
+    if request.labels is not None:
+        lane = await flow_run_store.set_labels(transaction, run.tenant_id, run.id, normalized(request.labels), None)
+        label_set_id = label_set_id if lane is None else lane.label_set_id
     after = await _write(transaction, run, graph, plan, request.key or uuid4().hex)
-    return Restarted(run.id, again, plan.kept, after), run.label_set_id
+    return Restarted(run.id, again, plan.kept, after), label_set_id
 
 
 def _anything_failed(plan: Plan) -> bool:

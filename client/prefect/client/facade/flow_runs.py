@@ -134,17 +134,20 @@ class FlowRunMethods(Connection):
         tasks: Sequence[str] = (),
         dry_run: bool = False,
         idempotency_key: str | None = None,
+        labels: Sequence[str] | None = None,
     ) -> "RestartFlowRun":
         """Let a flow run that has ended go on: what did not succeed runs again, and what is needed and was not stored.
 
-        `tasks` names tasks that are to run again although they succeeded.  The answer has `again`, with a `reason` for
-        each task run, and `kept`, the number of the others; with `dry_run` nothing else happens.  Safe to repeat.
+        `tasks` names tasks that are to run again although they succeeded; `labels` replaces those of the run.  The
+        answer has `again`, with a `reason` for each task run, and `kept`, the number of the others; with `dry_run`
+        nothing else happens.  Safe to repeat.
         Raises `ClientError` for a run that has not ended, or of which nothing has to run again.
         """
         return self.execute(
             ops.restart_flow_run(
                 flow_run_id=flow_run_id,
                 tasks=list(tasks),
+                labels=UNSET if labels is None else list(labels),
                 dry_run=dry_run,
                 idempotency_key=idempotency_key or uuid.uuid4().hex,
             )

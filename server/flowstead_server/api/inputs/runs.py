@@ -129,6 +129,7 @@ class RestartFlowRunInput:
     idempotency_key: str | None = strawberry.field(
         description="Repeating a request with the same key restarts the run once and gives the same answer."
     )
+    labels: list[str] | None = strawberry.field(description="New labels of the run; null means those that it has.")
     dry_run: bool | None = strawberry.field(description="Only say what would run again; null means false.")
 
 

@@ -78,7 +78,11 @@ class FlowRunMutations:
     async def restart_flow_run(self, info: Info, input_: Input[RestartFlowRunInput]) -> RestartFlowRunPayload | None:
         """Restart a flow run."""
         request = restarts.Restart(
-            input_.flow_run_id, input_.tasks or (), input_.idempotency_key, dry_run=bool(input_.dry_run)
+            input_.flow_run_id,
+            input_.tasks or (),
+            input_.idempotency_key,
+            dry_run=bool(input_.dry_run),
+            labels=input_.labels,
         )
         restarted = await restarts.restart_flow_run(info.context.database, info.context.caller, request)
         return RestartFlowRunPayload(
