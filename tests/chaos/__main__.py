@@ -105,6 +105,10 @@ async def all_ended(world: World) -> None:
             least, since = left, time.monotonic()
         await asyncio.sleep(0.2)
     say(f"{least or 0} runs did not end" if left else "every run has ended")
+    # The task runs of those that failed at last may be ended by the zombie reaper only.
+    deadline = time.monotonic() + STUCK_SECONDS
+    while await world.running_task_runs() != 0 and time.monotonic() < deadline:
+        await asyncio.sleep(0.2)
 
 
 async def all_left(world: World) -> list[str]:
@@ -141,6 +145,7 @@ def main() -> int:
     seed = random.randrange(10**6) if options.seed is None else options.seed
     # Whoever runs this in the background may have it ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         if options.short:
             trial = try_once(seed, 7.0, 60, short=True, limit=3.0, gap=7 / len(SHORT_KINDS))

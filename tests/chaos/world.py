@@ -18,7 +18,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 from agent_world import Process, free_port
-from checker import FINISHED
+from checker import FINISHED, LIVE
 from executor import LABEL as TINY
 from executor import NARROW
 from system_world import System, processes_of
@@ -242,8 +242,15 @@ class World:
         return []
 
     async def unfinished(self) -> int | None:
-        """How many runs have not ended, None if the database does not say."""
-        rows = await self.query("select count(*) from flow_run where state <> all($1)", list(FINISHED))
+        """How many flow runs have not ended, None if the database does not say."""
+        return await self._count("select count(*) from flow_run where state <> all($1)", list(FINISHED))
+
+    async def running_task_runs(self) -> int | None:
+        """How many task runs seem to run, None if the database does not say."""
+        return await self._count("select count(*) from task_run where state = any($1)", list(LIVE))
+
+    async def _count(self, statement: str, states: list[str]) -> int | None:
+        rows = await self.query(statement, states)
         return int(rows[0]["count"]) if rows else None
 
     def save_outputs(self, folder: Path) -> None:
