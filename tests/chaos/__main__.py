@@ -107,7 +107,7 @@ async def all_ended(world: World) -> None:
     say(f"{least or 0} runs did not end" if left else "every run has ended")
     # The task runs of those that failed at last may be ended by the zombie reaper only.
     deadline = time.monotonic() + STUCK_SECONDS
-    while await world.running_task_runs() != 0 and time.monotonic() < deadline:
+    while await world.running_task_runs() != 0 and time.monotonic() < deadline:  # noqa: ASYNC110 - asks the database
         await asyncio.sleep(0.2)
 
 
