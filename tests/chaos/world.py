@@ -132,7 +132,7 @@ class World:
             """mutation($label: String!, $group: UUID!) {
                 update_flow_concurrency_limit(input: {label: $label, limit: 2}) { id }
                 set_flow_group_concurrency_limit(input: {flow_group_id: $group, limit: 2}) { success }
-                update_task_tag_limit(input: {tag: "scarce", limit: 3}) { id } }""",
+                update_task_tag_limit(input: {tag: "scarce", limit: 5}) { id } }""",
             label=NARROW,
             group=self.system.graphql(of_flow, id=self.flows["steps"])["flow_by_pk"]["flow_group_id"],
         )
