@@ -76,9 +76,9 @@ def start(
 
     Examples:
 
-      prefect server start --no-services --postgres-url postgres://user:secret@db/prefect
+      prefect server start --no-services --postgres-url postgres://db/prefect
 
-      prefect server services start --postgres-url postgres://user:secret@db/prefect
+      prefect server services start --postgres-url postgres://db/prefect
     """
     return run(
         start_options(
