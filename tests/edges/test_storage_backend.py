@@ -6,6 +6,7 @@ import fsspec
 import pytest
 from agent_world import World
 from postgres_fixtures import _new_database
+from programs import require
 
 import prefect
 from prefect import Client, Flow, task
@@ -72,6 +73,7 @@ def test_values_of_a_flow_in_s3_are_kept_there(client, monkeypatch):
 
 def test_a_flow_of_a_repository_whose_address_is_a_secret_of_the_api(client, tmp_path):
     """§22: the secrets of a storage are looked up where the flow is loaded."""
+    require("git")
     (tmp_path / "flow.py").write_text(
         "import prefect\nfrom prefect import Flow, task\n"
         "@task\ndef one():\n    return len(prefect.context.secrets['REPOSITORY'])\n"

@@ -13,6 +13,7 @@ import threading
 import psutil
 import pytest
 from http_stub import http_stub
+from programs import require
 
 import prefect
 from prefect import Flow, task
@@ -45,6 +46,7 @@ def load(storage, name="stored"):
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
     """A repository with a commit on a branch, one under a tag, and one that is the newest of the default branch."""
+    require("git")
     path = tmp_path_factory.mktemp("work")
     bare = tmp_path_factory.mktemp("server") / "owner" / "name.git"
 
