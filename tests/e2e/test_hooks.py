@@ -62,6 +62,8 @@ def test_an_event_whose_sender_was_killed_is_sent_again_and_others_go_on(system)
         run_id = system.create_run(flow_id)
         wait_until(lambda: good.received)
         wait_until(lambda: hanging.received)
+        delivered = '{ cloud_hook_delivery(where: {state: {_eq: "Delivered"}}) { id } }'
+        wait_until(lambda: system.graphql(delivered)["cloud_hook_delivery"])
         (event,) = events(good)
         assert (event["flow_run"]["id"], event["state"]["state"]) == (run_id, "Scheduled")
 
