@@ -10,6 +10,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# On two cores: tests also wait, for processes and for moments to come, and one of three does.
+WORKERS ?= 3
 SEED ?=
 MINUTES ?= 10
 RUNS ?= 2000
@@ -48,7 +50,7 @@ demo: $(VENV)/.plain ## Start server and agent, run a first flow (ARGS=--exit en
 
 # Bytecode is kept, whatever the environment says: the tests start hundreds of processes, which would all compile again.
 test: $(VENV)/.dev ## Run the tests, against a real PostgreSQL that comes with the installation
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --ignore=tests/benchmarks $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/benchmarks $(ARGS)
 
 check: $(VENV)/.dev ## Lint, formatting, types, and which part may import which
 	@$(BIN)/ruff check .

@@ -7,7 +7,7 @@ file left when the others have nothing.
 
 from xdist.scheduler import LoadScopeScheduling
 
-ROOMS = ("interop", "e2e", "edges", "api", "store", "contract", "unit")
+ROOMS = ("interop", "e2e", "chaos", "edges", "api", "store", "contract", "unit")
 _TOGETHER = "tests/interop/"
 
 
