@@ -53,11 +53,13 @@ class _Builder:
 
     def _inspect(self, cls: type) -> None:
         fields = get_object_definition(cls, strict=True).fields
-        self._nested = {field.name: field.type for field in fields if _holds_inputs(field.type)}
+        self._nested = {field.name: field.type for field in fields if _holds_objects(field.type)}
         self._blank = {field.name: None for field in fields}
 
 
-def _holds_inputs(kind: Any) -> bool:
+def _holds_objects(kind: Any) -> bool:
+    """Say whether there are values in it that are to be built: log lines, for one, come by the hundred and are not."""
     while isinstance(kind, StrawberryList | StrawberryOptional):
         kind = kind.of_type
-    return get_object_definition(kind) is not None
+    definition = get_object_definition(kind)
+    return definition is not None and definition.from_input is not _as_mapping
