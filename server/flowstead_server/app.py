@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
@@ -24,7 +25,7 @@ from flowstead_server.parts import (
 from flowstead_server.web.serving import WebServer, listening_socket, web_config
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from socket import socket
 
     from flowstead_server.api.schema import ApiSchema
@@ -97,11 +98,14 @@ async def run(settings: Settings) -> None:
     if main is None:
         raise RuntimeError("A server runs inside a task.")
     on_stop_signals(main.cancel)
-    async with Server(settings) as server:
+    async with contextlib.AsyncExitStack() as parts:
+        parts.enter_context(_collecting_later())
+        server = await parts.enter_async_context(Server(settings))
         on_stop_signals(server.stop)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve())
             await server.wait_answering()
+            _spare_what_stays()
             about = {
                 "host": settings.host,
                 "port": server.port,
@@ -109,6 +113,22 @@ async def run(settings: Settings) -> None:
                 "playground": settings.shows_playground,
             }
             say_ready(about, ready_fd=settings.ready_fd, otherwise=settings.port == 0)
+
+
+@contextlib.contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Look for garbage only from `_spare_what_stays` on: there is hardly any while the parts are made."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _spare_what_stays() -> None:
+    """Look for garbage from now on, but not among what exists: for a tenth of a second, nobody would be answered."""
+    gc.freeze()
+    gc.enable()
 
 
 @contextlib.asynccontextmanager
