@@ -30,8 +30,8 @@ Counts = TypeVar("Counts")
 class Figures:
     """What a service has done since its process began; times in seconds.
 
-    `counts`: the sums of what its rounds counted, by name. `last_success`: seconds of the epoch. `due`: when the first
-    round after the last one is to end at the earliest, by the clock of the event loop; null before the start.
+    `counts`: the sums of what its rounds counted, by name. `last_success`: seconds of the epoch. `due`: when the round
+    after the last successful one was to begin, by the clock of the event loop; null before the start.
     """
 
     rounds: int = 0
@@ -103,9 +103,11 @@ class Service(ABC, Generic[Counts]):
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         wait = self.interval if self.first_wait is None else self.first_wait
+        succeeded = True
         while True:
             wait *= 1 + random.random() * _JITTER  # noqa: S311 - spreads load, hides nothing
-            self.figures.due = loop.time() + wait
+            if succeeded:
+                self.figures.due = loop.time() + wait
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._woken.wait()

@@ -116,3 +116,16 @@ async def test_the_lag_grows_while_a_round_hangs() -> None:
     worker.wake()
     await worker.another_round()
     await worker.stop()
+
+
+async def test_the_lag_grows_while_rounds_fail() -> None:
+    worker = Worker(interval=0.001)
+    worker.answers = [ValueError("no luck") for _ in range(1000)]
+    worker.may_end.set()
+    worker.start()
+    await worker.another_round()
+    due = worker.figures.due
+    await worker.another_round()
+    await worker.another_round()
+    assert worker.figures.due == due
+    await worker.stop()
