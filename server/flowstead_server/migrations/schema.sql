@@ -20,8 +20,9 @@ CREATE FUNCTION public.delete_logs_of_gone_runs() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-    delete from log l using gone
-    where l.flow_run_id = gone.id and l.created >= (select min(created) from gone) - interval '1 hour';
+    delete from log l
+    where l.flow_run_id = any(array(select id from gone))
+        and l.created >= (select min(created) from gone) - interval '1 hour';
     return null;
 end
 $$;
