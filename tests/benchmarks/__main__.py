@@ -15,6 +15,7 @@ import claims
 import creates
 import engine
 import fleet
+import hooks
 import latency
 import logs
 import queries
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Stack], Awaitable[list[Row]]]] = {
     "claims": claims.measure,
     "schedules": schedules.measure,
     "retention": retention.measure,
+    "hooks": hooks.measure,
     "backend": backend.measure,
     "startup": startup.measure,
 }

@@ -152,8 +152,12 @@ def start_server(home: Path) -> Process:
     """A server process on the data directory of `home`; returns when it answers."""
     popen = subprocess.Popen(
         [sys.executable, "-m", "flowstead_server", "--port", "0", "--data-dir", str(home / "pgdata")],
-        # What is old is the business of one benchmark, which deletes it when it wants to.
-        env={**os.environ, "PREFECT__SERVER__SERVICES__RETENTION": "false"},
+        env={
+            **os.environ,
+            # What is old is the business of one benchmark, which deletes it when it wants to.
+            "PREFECT__SERVER__SERVICES__RETENTION": "false",
+            "PREFECT__SERVER__HOOKS__ALLOWED_HOSTS": "127.0.0.1",
+        },
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -104,6 +104,8 @@ class HookDeliverer:
         self._look = asyncio.Event()
         self._new = True
         self._more = False
+        self.events = 0
+        """How many new events this process has made deliveries of."""
 
     def look(self) -> None:
         """Say that something may be due. A round that is under way looks at once."""
@@ -144,7 +146,9 @@ class HookDeliverer:
         # as long as there were new events, there may be more of them
         if self._new or self._more:
             self._new = False
-            self._more = await store.spread(self._database) > 0
+            found = await store.spread(self._database)
+            self.events += found
+            self._more = found > 0
         free = _CALLS - len(self._calls)
         if free > 0:
             busy = Counter(self._calls.values())

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Hints come with every change of any run; looks at the outbox are this far apart at least (seconds).
-_GAP = 0.05
+# Hints come with every change of any run. Looks at the outbox are so far apart (seconds), more if nothing was found.
+_LEAST_GAP = 0.005
+_MOST_GAP = 0.2
 
 
 class Hooks(Service[Delivered]):
@@ -74,13 +75,17 @@ class Hooks(Service[Delivered]):
         return await oldest_due_delivery(self._database)
 
     async def _follow(self) -> None:
+        gap = _LEAST_GAP
         with self._hub.follow_changes() as changes:
             while True:
-                if await changes.wait(self.interval):
-                    changes.take()
-                    self._deliverer.look()
-                    self.wake()
-                await asyncio.sleep(_GAP)
+                if not await changes.wait(self.interval):
+                    continue
+                changes.take()
+                before = self._deliverer.events
+                self._deliverer.look()
+                self.wake()
+                await asyncio.sleep(gap)
+                gap = _LEAST_GAP if self._deliverer.events > before else min(2 * gap, _MOST_GAP)
 
 
 class HookCleaning(Service[Forgotten]):
