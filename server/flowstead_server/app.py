@@ -49,6 +49,7 @@ class Server:
         self._parts = contextlib.AsyncExitStack()
         self._socket: socket | None = None
         self._web: WebServer | None = None
+        self._application: WebApplication | None = None
 
     async def __aenter__(self) -> Self:
         """Start everything but the answering of requests.
@@ -62,6 +63,7 @@ class Server:
             self.port = listener.getsockname()[1]
             application = await parts.enter_async_context(_application(self.settings))
             self._web = WebServer(web_config(application, self.settings))
+            self._application = application
             self._parts = parts.pop_all()
         return self
 
@@ -85,6 +87,8 @@ class Server:
         """Let `serve` return soon."""
         if self._web is not None:
             self._web.should_exit = True
+        if self._application is not None:
+            self._application.answer_who_waits()
 
 
 async def run(settings: Settings) -> None:

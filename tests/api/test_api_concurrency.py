@@ -141,6 +141,15 @@ async def test_whoever_waits_for_a_slot_is_woken_when_there_is_one(world: World)
         await world.put(first, "Success")
         assert (await flows)["wait_for_slot"] is True
     assert await world.put(third, "Running") == "SUCCESS"
+    # a server that stops keeps nobody waiting
+    fifth = await world.run("fifth")
+    assert await world.put(fifth, "Running") == "QUEUED"
+    async with asyncio.timeout(5):
+        last = asyncio.create_task(world.api.data(WAIT, {"run": fifth}))
+        while not world.api.hub.follower_count:  # noqa: ASYNC110 - a request that waits sets no event
+            await asyncio.sleep(0.01)
+        world.api.hub.release()
+        assert (await last)["wait_for_slot"] is False
     # who does not wait need not wait
     assert (await world.api.data(WAIT, {"run": third}))["wait_for_slot"] is True
 

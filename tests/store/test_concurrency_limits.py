@@ -1,6 +1,7 @@
 """Concurrency limits of flow runs: by label and by flow, for claims, for agents that poll, and without agents."""
 
 import asyncio
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,6 +38,7 @@ from flowstead_server.orchestration.states import (
 )
 
 LIVE = "state in ('Submitted', 'Running', 'Cancelling')"
+HOLDS = f"{LIVE} and (state <> 'Submitted' or queue_time is null or queue_time > now())"
 
 
 async def claim(seeded: Seed, agent_id: UUID, limit: int = 10, labels: list[str] | None = None) -> list[ClaimedFlowRun]:
@@ -338,3 +340,127 @@ async def test_parallel_claims_never_exceed_a_limit(database: Database, database
             await asyncio.gather(ours(0), ours(1), ours(2), of_1_4_1(3), of_1_4_1(4), ours(5))
     assert await most_live_at_once(database) == 3
     assert await database.fetch_value("select count(*) from flow_run where state = 'Success'") == 60
+
+
+class Chance:
+    """Does things to runs under limits, by chance, some at the same time, and says after each step what is wrong."""
+
+    SETS = (["db"], ["other"], ["db", "other"], ["free"])
+
+    def __init__(self, seeded: Seed, other: Seed, agents: list[UUID], seed_of_chance: int) -> None:
+        self.flows = (seeded, other)
+        self.database, self.caller = seeded.database, seeded.caller
+        self.agents = agents
+        self.chance = random.Random(seed_of_chance)
+
+    async def step(self) -> None:
+        """Change the limits, or do up to six things at once."""
+        before = await self.held()
+        if self.chance.random() < 0.15:
+            await self.change_a_limit()
+        else:
+            things = (self.create, self.claim, self.claim, self.poll, self.go_on, self.go_on, self.expire)
+            await asyncio.gather(*(self.chance.choice(things)() for _ in range(self.chance.randint(1, 6))))
+        after = await self.held()
+        for name, (held, places) in after.items():
+            # more than fit only while a limit that was lowered drains
+            assert held <= max(places, before.get(name, (0, 0))[0]), (name, before, after)
+
+    async def held(self) -> dict[str, tuple[int, int]]:
+        rows = await self.database.fetch(
+            f"""
+            select l.name, l."limit" as places, count(r.id) as held
+            from flow_concurrency_limit l
+            left join flow_run r on r.labels ? l.name and {HOLDS}
+            group by l.id
+            union all
+            select g.id::text, coalesce(g.concurrency_limit, 1000), count(r.id)
+            from flow_group g
+            join flow f on f.flow_group_id = g.id
+            left join flow_run r on r.flow_id = f.id and {HOLDS}
+            group by g.id
+            """
+        )
+        return {row["name"]: (row["held"], row["places"]) for row in rows}
+
+    async def some_runs(self, *states: str) -> list[UUID]:
+        rows = await self.database.fetch(
+            "select id from flow_run where state = any($1) order by id limit 20", list(states)
+        )
+        found = [row["id"] for row in rows]
+        return self.chance.sample(found, min(2, len(found)))
+
+    async def process_of(self, run: UUID) -> Caller:
+        token = await self.database.fetch_value("select claim_token from flow_run where id = $1", run)
+        return replace(self.caller, claim_token=token)
+
+    async def change_a_limit(self) -> None:
+        places = self.chance.randint(0, 3)
+        if self.chance.random() < 0.6:
+            await label_limit(self.flows[0], places, self.chance.choice(["db", "other"]))
+        else:
+            flow = self.chance.choice(self.flows)
+            await group_limit(flow, self.chance.choice([places, places, None]))
+
+    async def create(self) -> None:
+        await self.chance.choice(self.flows).run(
+            labels=self.chance.choice(self.SETS), priority=self.chance.choice([0, 0, 1])
+        )
+
+    async def claim(self) -> None:
+        labels = ["db", "other", "free"]
+        request = ClaimFlowRuns(self.chance.choice(self.agents), labels=labels, limit=self.chance.randint(1, 5))
+        await claim_flow_runs(self.database, self.caller, request)
+
+    async def poll(self) -> None:
+        agent = replace(self.caller, agent_id=self.chance.choice(self.agents))
+        poll = GetRunsInQueue(labels=["db", "other", "free"])
+        for run in await get_runs_in_queue(self.database, agent, poll):
+            await self.send(run, "Submitted", agent)
+
+    async def go_on(self) -> None:
+        for run in await self.some_runs("Submitted", "Queued"):
+            await self.send(run, "Running", await self.process_of(run))
+        for run in await self.some_runs("Running"):
+            if self.chance.random() < 0.1:
+                await cancel_flow_run(self.database, self.caller, run)
+            elif self.chance.random() < 0.6:
+                await self.send(run, "Success", await self.process_of(run))
+        for run in await self.some_runs("Cancelling"):
+            await self.send(run, "Cancelled", self.caller)
+
+    async def expire(self) -> None:
+        await self.database.execute(
+            """
+            update flow_run set queue_time = now()
+            where id in (select id from flow_run where state in ('Submitted', 'Queued') and queue_time > now() limit 1)
+            """
+        )
+
+    async def send(self, run: UUID, name: str, caller: Caller) -> None:
+        state = {"type": name, "state": {"type": "Scheduled"}} if name == "Submitted" else {"type": name}
+        await set_flow_run_states(self.database, caller, [SetFlowRunState(run, state)])
+
+
+@pytest.mark.parametrize("seed_of_chance", [1, 2, 3])
+async def test_whatever_happens_limits_hold_and_free_slots_are_used(database: Database, seed_of_chance: int) -> None:
+    seeded = await seed(database)
+    agents = [await seeded.agent(str(n)) for n in range(2)]
+    chance = Chance(seeded, await another_flow(seeded), agents, seed_of_chance)
+    for label in ("db", "other"):
+        await label_limit(seeded, 2, label)
+    for _ in range(8):
+        await chance.create()
+    for _ in range(60):
+        await chance.step()
+    # without limits in the way all of them come to their end
+    for label in ("db", "other"):
+        await label_limit(seeded, 100, label)
+    for flow in chance.flows:
+        await group_limit(flow, None)
+    left = "select count(*) from flow_run where state not in ('Success', 'Cancelled')"
+    async with asyncio.timeout(60):
+        while await database.fetch_value(left):
+            await database.execute("update flow_run set queue_time = now() where queue_time is not null")
+            await chance.claim()
+            await chance.go_on()

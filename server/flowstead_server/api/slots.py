@@ -43,7 +43,7 @@ async def wait_for_slot(
             if expected:
                 return True
             while True:
-                if not await follower.wait(max(until - time.monotonic(), 0)):
+                if context.hub.is_released or not await follower.wait(max(until - time.monotonic(), 0)):
                     return False
                 hinted = follower.take()
                 if hinted is None or (task_run_id is not None and TAG_SLOTS in hinted):

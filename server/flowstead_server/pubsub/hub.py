@@ -74,6 +74,7 @@ class Hub:
         self._queues: dict[UUID, set[int]] | None = {}
         self._freed: set[UUID] = set()
         self._dirty = asyncio.Event()
+        self.is_released = False
         self._connected = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -135,6 +136,11 @@ class Hub:
         self._topics.wake_queues(QueueHint(tenant_id, None))
         self._freed.add(tenant_id)
         self._dirty.set()
+
+    def release(self) -> None:
+        """Wake everybody and say that it is for the last time: `is_released`."""
+        self.is_released = True
+        self._topics.wake_all()
 
     def _take_messages(self) -> tuple[list[str], list[str]]:
         """Return channels and payloads of everything that is to be said, and forget it."""

@@ -76,6 +76,10 @@ class WebApplication:
         self._traffic = Traffic() if metrics is None else metrics.traffic
         self._websocket = GraphQLWebSocket(schema, self._context, self._authenticate)
 
+    def answer_who_waits(self) -> None:
+        """Answer requests that wait for something to happen: the server is about to stop."""
+        self._hub.release()
+
     def _context(self, caller: Caller) -> RequestContext:
         return RequestContext(self._database, caller, self._hub)
 
