@@ -138,14 +138,21 @@ $_$;
 CREATE FUNCTION public.flow_group_slots(flow_group uuid, moment timestamp with time zone, OUT held integer, OUT reserved integer) RETURNS record
     LANGUAGE plpgsql STABLE
     AS $$
+declare
+    tenant uuid;
+    flows uuid[];
 begin
+    select g.tenant_id, array(select f.id from flow f where f.flow_group_id = g.id)
+    into tenant, flows
+    from flow_group g
+    where g.id = flow_group;
     select
         count(*) filter (where holds_slot(r.state, r.queue_time, moment)),
         count(*) filter (where keeps_slot(r.state, r.queue_time, moment))
     into held, reserved
-    from flow f
-    join flow_run r on r.flow_id = f.id
-    where f.flow_group_id = flow_group and r.state in ('Submitted', 'Queued', 'Running', 'Cancelling');
+    from flow_run r
+    where r.tenant_id = tenant and r.flow_id = any (flows)
+        and r.state in ('Submitted', 'Queued', 'Running', 'Cancelling');
 end
 $$;
 
@@ -196,35 +203,17 @@ CREATE FUNCTION public.keeps_slot(state text, queue_time timestamp with time zon
 CREATE FUNCTION public.label_slots(tenant uuid, label text, moment timestamp with time zone, OUT held integer, OUT reserved integer) RETURNS record
     LANGUAGE plpgsql STABLE
     AS $$
+declare
+    lanes bigint[];
 begin
-    with recursive lane (id) as (
-        (
-            select r.label_set_id
-            from flow_run r
-            where r.tenant_id = tenant and r.state in ('Submitted', 'Queued', 'Running', 'Cancelling')
-            order by r.label_set_id
-            limit 1
-        )
-        union all
-        select (
-            select r.label_set_id
-            from flow_run r
-            where r.tenant_id = tenant and r.state in ('Submitted', 'Queued', 'Running', 'Cancelling')
-                and r.label_set_id > lane.id
-            order by r.label_set_id
-            limit 1
-        )
-        from lane
-        where lane.id is not null
-    )
+    lanes := array(select s.id from label_set s where s.labels @> array[label] and s.tenant_id = tenant);
     select
         count(*) filter (where holds_slot(r.state, r.queue_time, moment)),
         count(*) filter (where keeps_slot(r.state, r.queue_time, moment))
     into held, reserved
-    from lane
-    join label_set s on s.id = lane.id and label = any (s.labels)
-    join flow_run r on r.tenant_id = tenant and r.label_set_id = s.id
-    where r.state in ('Submitted', 'Queued', 'Running', 'Cancelling');
+    from flow_run r
+    where r.tenant_id = tenant and r.label_set_id = any (lanes)
+        and r.state in ('Submitted', 'Queued', 'Running', 'Cancelling');
 end
 $$;
 
@@ -1176,9 +1165,7 @@ CREATE INDEX flow_run_flow_idx ON public.flow_run USING btree (flow_id, schedule
 
 CREATE UNIQUE INDEX flow_run_idempotency_key_idx ON public.flow_run USING btree (flow_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
-CREATE INDEX flow_run_live_flow_idx ON public.flow_run USING btree (flow_id) WHERE (state = ANY (ARRAY['Submitted'::text, 'Queued'::text, 'Running'::text, 'Cancelling'::text]));
-
-CREATE INDEX flow_run_live_lane_idx ON public.flow_run USING btree (tenant_id, label_set_id) WHERE (state = ANY (ARRAY['Submitted'::text, 'Queued'::text, 'Running'::text, 'Cancelling'::text]));
+CREATE INDEX flow_run_live_idx ON public.flow_run USING btree (tenant_id, label_set_id, flow_id) WHERE (state = ANY (ARRAY['Submitted'::text, 'Queued'::text, 'Running'::text, 'Cancelling'::text]));
 
 CREATE INDEX flow_run_parent_idx ON public.flow_run USING btree (parent_flow_run_id) WHERE (parent_flow_run_id IS NOT NULL);
 
@@ -1207,6 +1194,8 @@ CREATE INDEX flow_version_group_idx ON public.flow USING btree (tenant_id, versi
 CREATE INDEX label_set_first_label_idx ON public.label_set USING btree (tenant_id, (labels[1]));
 
 CREATE INDEX label_set_flow_group_idx ON public.label_set USING btree (flow_group_id) WHERE (flow_group_id IS NOT NULL);
+
+CREATE INDEX label_set_labels_idx ON public.label_set USING gin (labels);
 
 CREATE UNIQUE INDEX label_set_lane_idx ON public.label_set USING btree (tenant_id, labels, priority, flow_group_id) NULLS NOT DISTINCT;
 

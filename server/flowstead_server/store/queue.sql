@@ -44,14 +44,16 @@ asked as materialized (
     select least(greatest(coalesce($4::timestamptz, now()), now()), now() + interval '60 seconds') as before
 ),
 candidates as materialized (
-    select due.id, due.queue_time, sets.id as label_set_id, due.is_limited, sets.flow_group_id as lane_group,
-        due.queue_time > now() as is_later, due.queue_time - sets.priority * interval '10 minutes' as position
-    from asked, sets
-    cross join lateral (
-        (
-            select r.id, r.queue_time, false as is_limited
+    select found.*, found.queue_time > now() as is_later,
+        found.queue_time - found.priority * interval '10 minutes' as position
+    from (
+        select due.id, due.queue_time, sets.id as label_set_id, sets.priority, sets.flow_group_id as lane_group,
+            false as is_limited
+        from asked, sets
+        cross join lateral (
+            select r.id, r.queue_time
             from flow_run r
-            where sets.room is null and r.label_set_id = sets.id and r.queue_time <= asked.before
+            where r.label_set_id = sets.id and r.queue_time <= asked.before
                 and (r.queue_time <= now() or r.state_start_time = r.queue_time)
                 and (
                     r.state <> 'Running'
@@ -63,33 +65,39 @@ candidates as materialized (
                 )
             order by r.queue_time, r.id
             limit 116
-        )
+        ) due
+        where sets.room is null
         union all
-        select w.id, w.queue_time, true
-        from (
-            select r.id, r.queue_time, row_number() over (order by r.queue_time, r.id) as n
-            from flow_run r
-            where sets.room > 0 and r.label_set_id = sets.id and r.queue_time <= asked.before
-                and (r.queue_time <= now() or r.state_start_time = r.queue_time) and r.state <> 'Running'
-            order by r.queue_time, r.id
-            limit 116
-        ) w
-        where w.n <= sets.room
-        union all
-        (
-            select r.id, r.queue_time, false
-            from flow_run r
-            where sets.room is not null and r.label_set_id = sets.id and r.state = 'Running' and r.queue_time <= now()
-                and coalesce(
-                    (select h.heartbeat from flow_run_heartbeat h where h.flow_run_id = r.id)
-                    <= now() - interval '40 seconds',
-                    true
-                )
-            order by r.queue_time, r.id
-            limit 116
-        )
-    ) due
-    order by is_later, position, due.id
+        select due.id, due.queue_time, sets.id, sets.priority, sets.flow_group_id, due.is_limited
+        from asked, sets
+        cross join lateral (
+            select w.id, w.queue_time, true as is_limited
+            from (
+                select r.id, r.queue_time, row_number() over (order by r.queue_time, r.id) as n
+                from flow_run r
+                where sets.room > 0 and r.label_set_id = sets.id and r.queue_time <= asked.before
+                    and (r.queue_time <= now() or r.state_start_time = r.queue_time) and r.state <> 'Running'
+                order by r.queue_time, r.id
+                limit 116
+            ) w
+            where w.n <= sets.room
+            union all
+            (
+                select r.id, r.queue_time, false
+                from flow_run r
+                where r.label_set_id = sets.id and r.state = 'Running' and r.queue_time <= now()
+                    and coalesce(
+                        (select h.heartbeat from flow_run_heartbeat h where h.flow_run_id = r.id)
+                        <= now() - interval '40 seconds',
+                        true
+                    )
+                order by r.queue_time, r.id
+                limit 116
+            )
+        ) due
+        where sets.room is not null
+    ) found
+    order by is_later, position, found.id
     limit 116
 ),
 -- Limits are locked before rows, as everywhere.
@@ -285,14 +293,16 @@ asked as materialized (
     select coalesce($4::timestamptz, now()) as before
 ),
 candidates as materialized (
-    select due.id, due.queue_time, sets.id as label_set_id, due.is_limited, sets.flow_group_id as lane_group,
-        due.queue_time > now() as is_later, due.queue_time - sets.priority * interval '10 minutes' as position
-    from asked, sets
-    cross join lateral (
-        (
-            select r.id, r.queue_time, false as is_limited
+    select found.*, found.queue_time > now() as is_later,
+        found.queue_time - found.priority * interval '10 minutes' as position
+    from (
+        select due.id, due.queue_time, sets.id as label_set_id, sets.priority, sets.flow_group_id as lane_group,
+            false as is_limited
+        from asked, sets
+        cross join lateral (
+            select r.id, r.queue_time
             from flow_run r
-            where sets.room is null and r.label_set_id = sets.id and r.queue_time <= asked.before
+            where r.label_set_id = sets.id and r.queue_time <= asked.before
                 and (r.queue_time <= now() or r.state_start_time = r.queue_time)
                 and (
                     r.state <> 'Running'
@@ -304,33 +314,39 @@ candidates as materialized (
                 )
             order by r.queue_time, r.id
             limit 41
-        )
+        ) due
+        where sets.room is null
         union all
-        select w.id, w.queue_time, true
-        from (
-            select r.id, r.queue_time, row_number() over (order by r.queue_time, r.id) as n
-            from flow_run r
-            where sets.room > 0 and r.label_set_id = sets.id and r.queue_time <= asked.before
-                and (r.queue_time <= now() or r.state_start_time = r.queue_time) and r.state <> 'Running'
-            order by r.queue_time, r.id
-            limit 41
-        ) w
-        where w.n <= sets.room
-        union all
-        (
-            select r.id, r.queue_time, false
-            from flow_run r
-            where sets.room is not null and r.label_set_id = sets.id and r.state = 'Running' and r.queue_time <= now()
-                and coalesce(
-                    (select h.heartbeat from flow_run_heartbeat h where h.flow_run_id = r.id)
-                    <= now() - interval '40 seconds',
-                    true
-                )
-            order by r.queue_time, r.id
-            limit 41
-        )
-    ) due
-    order by is_later, position, due.id
+        select due.id, due.queue_time, sets.id, sets.priority, sets.flow_group_id, due.is_limited
+        from asked, sets
+        cross join lateral (
+            select w.id, w.queue_time, true as is_limited
+            from (
+                select r.id, r.queue_time, row_number() over (order by r.queue_time, r.id) as n
+                from flow_run r
+                where sets.room > 0 and r.label_set_id = sets.id and r.queue_time <= asked.before
+                    and (r.queue_time <= now() or r.state_start_time = r.queue_time) and r.state <> 'Running'
+                order by r.queue_time, r.id
+                limit 41
+            ) w
+            where w.n <= sets.room
+            union all
+            (
+                select r.id, r.queue_time, false
+                from flow_run r
+                where r.label_set_id = sets.id and r.state = 'Running' and r.queue_time <= now()
+                    and coalesce(
+                        (select h.heartbeat from flow_run_heartbeat h where h.flow_run_id = r.id)
+                        <= now() - interval '40 seconds',
+                        true
+                    )
+                order by r.queue_time, r.id
+                limit 41
+            )
+        ) due
+        where sets.room is not null
+    ) found
+    order by is_later, position, found.id
     limit 41
 ),
 picked as materialized (
