@@ -312,5 +312,5 @@ def _sentence(pid: int, code: int | None) -> str:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    hint = " (the system does that when memory runs out)" if name == "SIGKILL" else ""
+    hint = "; the kernel does this when memory is used up" if name == "SIGKILL" else ""
     return f"The process of the flow run (PID {pid}) was killed by {name}{hint}."
