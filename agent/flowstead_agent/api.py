@@ -24,6 +24,7 @@ from prefect._generated import inputs
 from prefect._generated import operations as ops
 from prefect.client.errors import ApiError as AnsweredWithErrors
 from prefect.client.errors import SubscriptionsUnavailable
+from prefect.client.live import FINISHED_STATES
 from prefect.client.request import Request
 from prefect.client.session import AsyncSession
 from prefect.exceptions import AuthorizationError, ClientError, ObjectNotFoundError, VersionLockMismatchSignal
@@ -32,12 +33,6 @@ __all__ = ["FINISHED_STATES", "AgentApi", "Claims", "Extended", "Hint", "LogLine
 
 R = TypeVar("R")
 
-FINISHED_STATES = frozenset(
-    {
-        "Finished", "Success", "Failed", "Mapped", "Skipped", "Cached", "Looped", "TriggerFailed", "ValidationFailed",
-        "TimedOut", "Cancelled",
-    }
-)  # fmt: skip
 _AGENT_HEADER = "X-PREFECT-AGENT-ID"
 _CLAIM_HEADER = "X-PREFECT-CLAIM-TOKEN"
 _RETRYABLE_CODES = frozenset({"API_ERROR", "RATE_LIMITED", None})

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -51,16 +52,14 @@ def world(tmp_path_factory, postgres, template_database):
 
 @pytest.fixture
 def agent(world):
-    """Starts agents, which end with the test; the server is there again after it."""
+    """Starts agents, which end with the test."""
     yield world.start_agent
     while world.agents:
         world.agents.pop().stop(signal.SIGKILL)
-    if world.server.popen.poll() is not None:
-        world.start_server()
 
 
-def outbox(world):
-    return sorted((world.folder / "home" / "outbox").glob("*.jsonl"))
+def outbox(world, flow_run_id=""):
+    return sorted((world.folder / "home" / "outbox").glob(f"{flow_run_id}*.jsonl"))
 
 
 def until(condition, about=lambda: ""):
@@ -70,104 +69,147 @@ def until(condition, about=lambda: ""):
         time.sleep(0.02)
 
 
-def cut_off(world, tmp_path):
-    """Start a run and take its API away; returns the run, its process and the beginning of its paths."""
-    path = tmp_path / "signs"
-    flow_run_id = world.create_run(world.flow_id, parameters={"path": str(path)})
-    world.wait_for_log(flow_run_id, "the task waits")
-    pid = int(world.wait_for_log(flow_run_id, "Submitted for execution: PID: ")["message"].rsplit(" ", 1)[1])
-    world.server.stop(signal.SIGKILL)
-    Path(f"{path}.away").touch()
-    return flow_run_id, pid, path
+class Run:
+    """A run of an agent, and the files by which it is told to go on."""
+
+    def __init__(self, world, folder, name, **env):
+        self.path = folder / name
+        self._world = world
+        run_config = {"type": "LocalRun", "env": env}
+        self.id = world.create_run(
+            world.flow_id,
+            parameters={"path": str(self.path)},
+            run_config=run_config,
+            labels=[socket.gethostname()],
+        )
+
+    def started(self):
+        self._world.wait_for_log(self.id, "the task waits")
+        line = self._world.wait_for_log(self.id, "Submitted for execution: PID: ")
+        self.pid = int(line["message"].rsplit(" ", 1)[1])
+
+    def may(self, what):
+        Path(f"{self.path}.{what}").touch()
+
+    def has_on_disk(self, text):
+        until(lambda: any(text in file.read_text() for file in outbox(self._world, self.id)), self._world.logs)
+
+    def ends(self, number=None):
+        if number is not None:
+            os.kill(self.pid, number)
+        until(lambda: not alive(self.pid), self._world.logs)
+
+    def answer(self):
+        return self._world.wait_for_state(self.id)
 
 
 def lines_of(run):
     return [line["message"] for line in run["logs"] if line["message"].startswith("line ")]
 
 
-def test_the_end_of_a_run_and_its_log_outlive_its_process_and_its_agent(world, agent, tmp_path):
-    first = agent(PREFECT__CLOUD__OUTAGE_SECONDS="1")
-    flow_run_id, pid, path = cut_off(world, tmp_path)
-    Path(f"{path}.go").touch()
-    until(lambda: not alive(pid), first.text.__str__)
-    assert [file.name.split("-")[-4] for file in outbox(world)], outbox(world)
+def states_of(run):
+    return [entry["state"] for entry in run["states"]]
+
+
+STORED = ["Scheduled", "Submitted", "Running", "Success"]
+
+
+@pytest.fixture(scope="module")
+def runs(world, tmp_path_factory):
+    """One long outage, in which runs and their agent come to all kinds of ends; then the server and another agent."""
+    folder = tmp_path_factory.mktemp("signs")
+    first = world.start_agent()
+    short = {"PREFECT__CLOUD__OUTAGE_SECONDS": "1"}
+    impatient, restarted = Run(world, folder, "impatient", **short), Run(world, folder, "restarted", **short)
+    told, killed, reported = (Run(world, folder, name) for name in ("told", "killed", "reported"))
+    every = {"impatient": impatient, "restarted": restarted, "told": told, "killed": killed, "reported": reported}
+    for run in every.values():
+        run.started()
+    world.server.stop(signal.SIGKILL)
+    reported.ends(signal.SIGKILL)
+    first.wait_for(f"{reported.id} is reported when the API is back")
+    for run in every.values():
+        run.may("away")
+    for run in (impatient, restarted, told):
+        run.may("go")
+    # the log of this one is on disk, and it waits with the end of its task
+    told.has_on_disk("Finished task run")
+    told.ends(signal.SIGTERM)
+    impatient.ends()
+    restarted.ends()
+    killed.has_on_disk("still there")
     first.stop(signal.SIGKILL)
+    killed.ends(signal.SIGKILL)
+    every["files"] = {name: [file.name.split("-")[-4] for file in outbox(world, run.id)] for name, run in every.items()}
     world.start_server()
-    assert world.run(flow_run_id)["state"] == "Running"
-    agent().wait_for("Sent what was kept in 2 file")
-    run = world.wait_for_state(flow_run_id)
-    assert [entry["state"] for entry in run["states"]] == ["Scheduled", "Submitted", "Running", "Success"]
-    assert lines_of(run) == LINES
-    assert "Flow run SUCCESS: all reference tasks succeeded" in [line["message"] for line in run["logs"]]
-    assert any("The API is away for too long" in line["message"] for line in run["logs"])
+    assert world.run(impatient.id)["state"] == "Running"
+    world.graphql(
+        """mutation($id: UUID!, $state: JSON!) {
+            set_flow_run_states(input: {states: [{flow_run_id: $id, state: $state}]}) { states { status } } }""",
+        id=restarted.id,
+        state={"type": "Scheduled", "message": "again"},
+    )
+    every["agent"] = world.start_agent()
+    yield every
+    while world.agents:
+        world.agents.pop().stop(signal.SIGKILL)
+
+
+def test_the_end_of_a_run_and_its_log_outlive_its_process_and_its_agent(world, runs):
+    run = runs["impatient"].answer()
+    assert (states_of(run), lines_of(run)) == (STORED, LINES)
+    messages = [line["message"] for line in run["logs"]]
+    assert "Flow run SUCCESS: all reference tasks succeeded" in messages
+    assert any("The API is away for too long" in message for message in messages)
     query = "query($id: uuid!) { task_run(where: {flow_run_id: {_eq: $id}}) { state } }"
-    assert {task_run["state"] for task_run in world.graphql(query, id=flow_run_id)["task_run"]} == {"Success"}
-    assert outbox(world) == []
+    task_runs = world.graphql(query, id=runs["impatient"].id)["task_run"]
+    assert {task_run["state"] for task_run in task_runs} == {"Success"}
+    assert runs["files"]["impatient"] == ["log", "run"]
+
+
+def test_a_process_that_was_told_to_end_while_it_waited_left_what_it_knew(world, runs):
+    run = runs["told"].answer()
+    assert (states_of(run), lines_of(run)) == (STORED, LINES)
+    # that its process ended with an exit code is no news then
+    assert runs["files"]["told"] == ["log", "run", "agent"]
+    until(lambda: outbox(world, runs["told"].id) == [])
+    assert states_of(world.run(runs["told"].id)) == STORED
+
+
+def test_a_process_that_was_killed_after_its_agent(world, runs):
+    run = runs["killed"].answer()
+    reason = f"The process of the flow run (PID {runs['killed'].pid}) was killed while the API was away."
+    assert (run["state"], run["state_message"], lines_of(run)) == ("Failed", reason, LINES)
+    assert reason in [line["message"] for line in run["logs"]]
+    assert runs["files"]["killed"] == ["log"]
+
+
+def test_what_an_agent_had_to_report_outlives_it(world, runs):
+    run = runs["reported"].answer()
+    assert run["state"] == "Failed"
+    assert f"(PID {runs['reported'].pid}) was killed by SIGKILL" in run["state_message"]
+    last = world.wait_for_log(runs["reported"].id, "The last of its output:")
+    assert "printed by the process" in last["message"]
+
+
+def test_what_was_kept_of_a_claim_that_ended_is_refused(world, runs):
+    runs["agent"].wait_for(f"Flow run {runs['restarted'].id} belongs to another process by now")
+    assert states_of(runs["restarted"].answer())[-4:] == STORED
+    until(lambda: outbox(world) == [], world.logs)
 
 
 def test_a_process_that_outlives_the_outage_sends_everything_itself(world, agent, tmp_path):
     agent()
-    flow_run_id, _, path = cut_off(world, tmp_path)
-    until(lambda: any("still there" in file.read_text() for file in outbox(world)))
+    run = Run(world, tmp_path, "patient")
+    run.started()
+    world.server.stop(signal.SIGKILL)
+    run.may("away")
+    run.has_on_disk("still there")
     world.start_server()
-    Path(f"{path}.go").touch()
-    run = world.wait_for_state(flow_run_id)
-    assert (run["state"], lines_of(run)) == ("Success", LINES)
-    assert outbox(world) == []
-
-
-def test_a_process_and_an_agent_that_are_killed_in_an_outage(world, agent, tmp_path):
-    first = agent()
-    flow_run_id, pid, _ = cut_off(world, tmp_path)
-    until(lambda: any("still there" in file.read_text() for file in outbox(world)))
-    first.stop(signal.SIGKILL)
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: not alive(pid))
-    world.start_server()
-    agent()
-    run = world.wait_for_state(flow_run_id)
-    reason = f"The process of the flow run (PID {pid}) was killed while the API was away."
-    assert (run["state"], run["state_message"]) == ("Failed", reason)
-    assert lines_of(run) == LINES
-    assert reason in [line["message"] for line in run["logs"]]
-    assert outbox(world) == []
-
-
-def test_what_an_agent_has_to_report_outlives_it(world, agent, tmp_path):
-    first = agent()
-    flow_run_id, pid, _ = cut_off(world, tmp_path)
-    os.kill(pid, signal.SIGKILL)
-    first.wait_for(f"{flow_run_id} is reported when the API is back")
-    first.stop(signal.SIGKILL)
-    (file,) = [file for file in outbox(world) if "-agent-" in file.name]
-    assert json.loads(file.read_text().splitlines()[1])["died"]
-    world.start_server()
-    agent()
-    run = world.wait_for_state(flow_run_id)
-    assert run["state"] == "Failed"
-    assert f"(PID {pid}) was killed by SIGKILL" in run["state_message"]
-    assert "printed by the process" in world.wait_for_log(flow_run_id, "The last of its output:")["message"]
-
-
-def test_what_was_kept_of_a_claim_that_ended_is_refused(world, agent, tmp_path):
-    first = agent(PREFECT__CLOUD__OUTAGE_SECONDS="1")
-    flow_run_id, pid, path = cut_off(world, tmp_path)
-    Path(f"{path}.go").touch()
-    until(lambda: not alive(pid))
-    first.stop(signal.SIGKILL)
-    world.start_server()
-    # somebody restarts the run meanwhile
-    world.graphql(
-        """mutation($id: UUID!, $state: JSON!) {
-            set_flow_run_states(input: {states: [{flow_run_id: $id, state: $state}]}) { states { status } } }""",
-        id=flow_run_id,
-        state={"type": "Scheduled", "message": "again"},
-    )
-    second = agent()
-    second.wait_for(f"Flow run {flow_run_id} belongs to another process by now")
-    run = world.wait_for_state(flow_run_id)
-    assert [entry["state"] for entry in run["states"]][-4:] == ["Scheduled", "Submitted", "Running", "Success"]
-    assert outbox(world) == []
+    run.may("go")
+    answer = run.answer()
+    assert (states_of(answer), lines_of(answer)) == (STORED, LINES)
+    assert outbox(world, run.id) == []
 
 
 def test_damaged_files_and_files_for_others_harm_nobody(world, agent):

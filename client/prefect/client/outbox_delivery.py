@@ -16,20 +16,14 @@ from typing import Any
 from prefect._generated import operations as ops
 from prefect.client.endpoint import CLAIM_TOKEN_HEADER
 from prefect.client.errors import ApiError
+from prefect.client.live import FINISHED_STATES
 from prefect.client.retries import is_outage
 from prefect.client.session import Session
 from prefect.exceptions import AuthorizationError, ClientError, VersionLockMismatchSignal
 from prefect.utilities.log_shipping import write_acceptable
 from prefect.utilities.outbox import DirectoryLock, OutboxFile, UnreadableOutboxError, set_aside, waiting_files
 
-__all__ = ["FINISHED_STATES", "Delivery", "deliver"]
-
-FINISHED_STATES = frozenset(
-    {
-        "Finished", "Success", "Failed", "Mapped", "Skipped", "Cached", "Looped", "TriggerFailed", "ValidationFailed",
-        "TimedOut", "Cancelled",
-    }
-)  # fmt: skip
+__all__ = ["Delivery", "deliver"]
 
 
 @dataclass(slots=True)
@@ -57,7 +51,14 @@ def deliver(directory: Path, session: Session, tell: Callable[[str], None]) -> D
         for path in waiting_files(directory):
             flow_run_id = path.name.partition(".")[0]
             # What comes behind a file that cannot be sent now waits for it.
-            if flow_run_id not in held_up and _deliver_file(path, session, tell):
+            try:
+                is_sent = flow_run_id not in held_up and _deliver_file(path, session, tell)
+            except ApiError as error:
+                if is_outage(error) or isinstance(error, AuthorizationError):
+                    raise
+                tell(f"What was kept in {path} is not taken by the API now: {error}")
+                is_sent = False
+            if is_sent:
                 done.sent += 1
             else:
                 held_up.add(flow_run_id)

@@ -1,6 +1,7 @@
 """When to try again: a policy over attempts and times; it sleeps nowhere and sends nothing."""
 
 import logging
+import math
 import random
 import threading
 import time
@@ -114,6 +115,7 @@ class Patience:
         self._lock = threading.Lock()
         self._since: float | None = None
         self._told = False
+        self._ended = threading.Event()
 
     @property
     def seconds(self) -> float:
@@ -129,7 +131,15 @@ class Patience:
     def is_over(self) -> bool:
         """Whether the API has been away for too long."""
         since = self._since
-        return since is not None and time.monotonic() - since >= self.seconds
+        return self._ended.is_set() or (since is not None and time.monotonic() - since >= self.seconds)
+
+    def end(self) -> None:
+        """Have nobody wait any longer for an API that is away."""
+        self._ended.set()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait before another attempt, unless nobody is to wait any longer."""
+        self._ended.wait(seconds)
 
     def failed(self, error: BaseException) -> float:
         """Note a failure, and return for how many seconds the API has been away."""
@@ -140,6 +150,8 @@ class Patience:
             away = now - self._since
             tell = not self._told and _QUIET_SECONDS <= away < self.seconds
             self._told = self._told or tell
+        if self._ended.is_set():
+            return math.inf
         if tell:
             _logger.warning("%s Waiting for it, for up to %.0f seconds.", error, self.seconds)
         return away
@@ -151,6 +163,7 @@ class Patience:
         with self._lock:
             since, self._since = self._since, None
             told, self._told = self._told, False
+            self._ended.clear()
         if told and since is not None:
             _logger.info("The API answers again, after %.0f seconds.", time.monotonic() - since)
 
@@ -180,6 +193,10 @@ class Attempts:
         if problem.rate_limited:
             _logger.warning("Rate limit encountered (attempt %d); sleeping for %.0fs...", self._count, pause)
         return pause
+
+    def sleep(self, seconds: float) -> None:
+        """Wait before another attempt."""
+        (time.sleep if self._patience is None else self._patience.sleep)(seconds)
 
     def succeeded(self) -> None:
         """Note that the API answered."""

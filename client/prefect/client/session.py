@@ -7,7 +7,6 @@ and try again.  Neither connects before the first request.
 
 import atexit
 import os
-import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -137,7 +136,7 @@ class Session:
                 else:
                     attempts.succeeded()
                     return answer
-                time.sleep(pause)
+                attempts.sleep(pause)
         finally:
             if _is_exiting:
                 self.close()

@@ -51,6 +51,7 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
     def __init__(self, flow: "Flow", state_handlers: Sequence[Callable[..., Any]] | None = None) -> None:
         self.client = patient_client()
         self._heartbeat_enabled = True
+        self._told_to_end: SystemExit | None = None
         self._expected_info: Future[FlowRunInfoResult] | None = None
         super().__init__(flow=flow, task_runner_cls=CloudTaskRunner, state_handlers=state_handlers)
 
@@ -175,7 +176,7 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
                 "Version lock encountered for flow run, proceeding with state %s...", type(stored).__name__
             )
             return stored
-        except (SystemExit, KeyboardInterrupt):
+        except SystemExit:
             if is_end and PATIENCE.is_tried:
                 # Told to end while it waits for the API: the end of the run is known, and need not be lost.
                 keep_flow_end(flow_run_id, new_state)
@@ -191,9 +192,11 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
         prefect_context["flow_run_version"] = (version or 0) + 1
         return answer
 
-    @staticmethod
-    def _kept(flow_run_id: str, state: State) -> State:
-        if not keep_flow_end(flow_run_id, state):
+    def _kept(self, flow_run_id: str, state: State) -> State:
+        is_kept = keep_flow_end(flow_run_id, state)
+        if self._told_to_end is not None:
+            raise self._told_to_end
+        if not is_kept:
             raise ENDRUN(state)
         return state
 
@@ -275,7 +278,7 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
             if not watcher.cancelled:
                 raise
         else:
-            watcher.check()
+            self._check_at_end(watcher)
         if watcher.cancelled:
             return Cancelled("Flow run is cancelled")
         if lost:
@@ -285,9 +288,21 @@ class CloudFlowRunner(ReportingRunner, FlowRunner):
             return Failed(f"The API refused to store the ends of task runs: {writer.refused[0]}", result=end.result)
         return end
 
+    def _check_at_end(self, watcher: CancellationWatcher) -> None:
+        if self._told_to_end is None:
+            watcher.check()
+
     def _flush(self, writer: StateWriter) -> bool:
         try:
-            writer.flush()
+            try:
+                writer.flush()
+            except SystemExit as end:
+                if not PATIENCE.is_tried:
+                    raise
+                # Told to end while it waits for the API: what is known by now need not be lost.
+                self._told_to_end = end
+                PATIENCE.end()
+                writer.give_up(ClientError("The process was told to end while the API was away."))
         except (Exception, VersionLockMismatchSignal) as error:
             self.logger.exception(f"Failed to set task state with error: {error!r}")  # noqa: TRY401 - the text is that of 1.x
             return True

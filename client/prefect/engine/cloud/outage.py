@@ -34,7 +34,7 @@ __all__ = [
 
 PATIENCE = Patience(lambda: float(config.cloud.get("outage_seconds", 3600)))
 _FLUSH_SECONDS = 5.0
-_PAUSE = 0.5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _HASTE_SECONDS = 10.0
 _files: dict[str, OutboxFile] = {}
 
@@ -55,12 +55,13 @@ def hasty_client() -> Client:
 
 def flush_logs(pause: Any) -> None:
     """Send the log of the run before its end, waiting for an API that is away; `pause(seconds)` sleeps."""
-    waited = 0.0
+    waited, next_pause = 0.0, _FIRST_PAUSE
     while not LOG_MANAGER.flush(_FLUSH_SECONDS) and LOG_MANAGER.is_cut_off:
         if PATIENCE.is_over or waited >= PATIENCE.seconds:
             return
-        pause(_PAUSE)
-        waited += _PAUSE
+        pause(next_pause)
+        waited += next_pause
+        next_pause = min(2 * next_pause, _LONGEST_PAUSE)
 
 
 def has_kept(flow_run_id: str) -> bool:

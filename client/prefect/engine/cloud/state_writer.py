@@ -138,6 +138,11 @@ class StateWriter:
                 if self._changes:
                     self._send()
 
+    def give_up(self, error: Exception) -> None:
+        """Wait for the API no longer, but keep on disk what is to be said; raises `error` if that does not take it."""
+        self._gave_up = error
+        self.flush()
+
     def _wait(self, change: _Change) -> None:
         change.made = time.monotonic()
         with self._changed:
