@@ -32,7 +32,7 @@ class AgentSettings:
     """how long before its start a run may be claimed; no more than the time between two polls, so that none is late"""
     max_waiting: int = 100
     """how many runs may be claimed and wait for their start"""
-    poll_seconds: float = 10.0
+    poll_seconds: float = 15.0
     """the time between two polls while a subscription says when there is work"""
     lease_seconds: int = 15
     """how long a claim holds unless it is extended; an agent that died loses its unstarted runs after that"""
