@@ -60,9 +60,11 @@ class PlainExchange:
         self._head = f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: */*\r\n".encode()
         self._idle: list[tuple[socket.socket, float]] = []
         self._other: BlockingExchange | None = None
+        self._is_closed = False
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Close the connections; those in use when they have done their work."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop()[0].close()
         if self._other is not None:
@@ -78,7 +80,7 @@ class PlainExchange:
         except BaseException:
             connection.close()
             raise
-        if is_kept and len(self._idle) < _MOST_IDLE:
+        if is_kept and not self._is_closed and len(self._idle) < _MOST_IDLE:
             self._idle.append((connection, time.monotonic() + _IDLE_SECONDS))
         else:
             connection.close()
