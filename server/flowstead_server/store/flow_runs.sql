@@ -41,7 +41,8 @@ with input as materialized (
 leases as materialized (
     select s.lease
     from flow_schedule s
-    where s.flow_id in (select i.flow_id from input i where i.schedule_lease is not null) and s.lease is not null
+    where s.flow_id = any (array(select distinct i.flow_id from input i where i.schedule_lease is not null))
+        and s.lease is not null
     for share
 ),
 runs as (
