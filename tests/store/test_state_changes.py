@@ -519,6 +519,28 @@ async def test_a_parent_must_be_a_run_of_the_same_tenant(database: Database) -> 
         )
 
 
+async def test_what_is_cancelled_before_its_start_stays_cancelled(database: Database) -> None:
+    """Its agent may start the process all the same; whatever that one writes, the run has not run."""
+    seeded = await seed(database)
+    run_id, holder = await claimed(seeded)
+    assert (await cancel_flow_run(database, seeded.caller, run_id)).state == "Cancelled"
+    assert await database.fetch_value("select claim_token from flow_run") is None
+    for name in ("Running", "Success", "Failed"):
+        (answer,) = await set_flow_run_states(database, holder, [SetFlowRunState(run_id, {"type": name})])
+        assert isinstance(answer, StaleWriteError)
+    assert await database.fetch_value("select state from flow_run") == "Cancelled"
+
+
+async def test_who_stops_a_run_may_report_that_it_is_cancelled(database: Database) -> None:
+    seeded = await seed(database)
+    run_id, holder = await claimed(seeded)
+    for caller, name in ((holder, "Running"), (seeded.caller, "Cancelling"), (holder, "Cancelled")):
+        await set_flow_run_states(database, caller, [SetFlowRunState(run_id, {"type": name})])
+    assert await database.fetch_value("select state from flow_run") == "Cancelled"
+    # its last lines may still come
+    await write_run_logs(database, holder, [{"flow_run_id": run_id, "message": "ended"}])
+
+
 async def test_the_holder_of_a_claim_may_repeat_itself(database: Database) -> None:
     """As a client does whose answer got lost (§1.6): nothing is stored again, with version locking too."""
     seeded = await seed(database)

@@ -203,8 +203,8 @@ def decide(item: FlowRunWrite, run: store.FlowRunNow | None) -> store.FlowRunCha
         queue_time=item.state.start_time if name in SCHEDULED_NAMES else None,
         is_ending=name in ENDING_NAMES,
         is_live=name in RUNNING_NAMES or name == "Submitted",
-        # whoever puts a run back without owning it ends what its owner may still write
-        fences=name in SCHEDULED_NAMES and not mine,
+        # whoever puts a run back, or cancels it, without owning it ends what its owner may still write
+        fences=(name in SCHEDULED_NAMES or name == "Cancelled") and not mine,
         reopens=name in SCHEDULED_NAMES and not mine and run.state in _HAS_RUN,
         agent_id=item.caller.agent_id if name == "Submitted" else None,
         takes_slot=run.is_limited and name in {"Submitted", "Running"} and run.state not in RUNNING_NAMES,
