@@ -33,7 +33,7 @@ def number_of_runs(prefect, flow_id):
 
 def run_of(prefect, run_id):
     query = """query($id: uuid!) { flow_run_by_pk(id: $id) {
-        name parameters context labels scheduled_start_time idempotency_key run_config
+        name parameters context labels scheduled_start_time idempotency_key run_config priority
     } }"""
     return prefect.graphql(query, id=run_id)["flow_run_by_pk"]
 
@@ -44,11 +44,11 @@ def test_every_option_reaches_the_run(prefect, flow_id, tmp_path):
     run_id = prefect(
         *("run", "--id", flow_id, "--quiet", "--run-name", "a name", "--label", "b", "--label", "a"),
         *("--context", "k=[1]", "--param-file", "all.json", "--param", "@more.json", "--log-level", "debug"),
-        *("--idempotency-key", "key", "--start", "2099-01-01T12:00:00+01:00"),
+        *("--idempotency-key", "key", "--start", "2099-01-01T12:00:00+01:00", "--priority", "-7"),
     ).stdout.strip()
     run = run_of(prefect, run_id)
     assert (run["name"], run["labels"], run["parameters"]) == ("a name", ["a", "b"], {"name": "from the option"})
-    assert (run["context"], run["idempotency_key"]) == ({"k": [1]}, "key")
+    assert (run["context"], run["idempotency_key"], run["priority"]) == ({"k": [1]}, "key", -7)
     assert run["run_config"]["env"] == {"PREFECT__LOGGING__LEVEL": "DEBUG"}
     assert datetime.fromisoformat(run["scheduled_start_time"]) == datetime(2099, 1, 1, 11, tzinfo=UTC)
 
@@ -121,6 +121,8 @@ def test_a_run_is_described_with_what_it_waits_for(prefect, flow_id):
         (["--id", "00000000-0000-0000-0000-000000000000"], "Failed to find flow id or flow group id matching '0000"),
         (["--name", "no such flow"], "No results found while querying for flows with name 'no such flow'. "),
         (["--id", "{id}", "--idempotency-key", "x" * 3000], "idempotency key"),
+        (["--id", "{id}", "--priority", "101"], "A priority must be -100 to 100, but this one is 101"),
+        (["-p", "x.py", "--priority", "1"], "`--priority` can only be specified for flow runs through the API"),
     ],
 )
 def test_wrong_options_are_one_sentence(prefect, flow_id, tmp_path, options, sentence):

@@ -10,6 +10,8 @@ from postgres_fixtures import _new_database
 
 from prefect import Flow, task
 from prefect.engine.state import Failed, Running, Success
+from prefect.exceptions import ClientError
+from prefect.tasks.prefect import create_flow_run
 
 TAGGED = """
     import time
@@ -93,6 +95,21 @@ def test_a_flow_run_starts_as_soon_as_a_slot_of_its_label_is_free(run, client):
     assert end.is_successful()
     assert answer.states == ["Scheduled", "Queued", "Running", "Success"]
     assert end.result[flow.get_tasks("work")[0]].result - ended[0] < 5
+
+
+def test_runs_have_the_priority_that_client_and_task_give_them(client):
+    with Flow("urgent") as flow:
+        task(clock)()
+    flow_id = flow.register("engine", no_url=True, build=False)
+    by_client = client.create_flow_run(flow_id=flow_id, priority=5)
+    by_task = create_flow_run.run(flow_id=flow_id, priority=-5)
+    found = client.graphql(
+        "query($ids: [uuid!]!) { flow_run(where: {id: {_in: $ids}}) { id priority } }",
+        variables={"ids": [by_client, by_task]},
+    ).data.flow_run
+    assert {run.id: run.priority for run in found} == {by_client: 5, by_task: -5}
+    with pytest.raises(ClientError, match="A priority must be -100 to 100, but this one is 101"):
+        client.create_flow_run(flow_id=flow_id, priority=101)
 
 
 @pytest.mark.timeout(120)

@@ -80,10 +80,12 @@ async def test_slots_are_free_after_cancelling_deleting_and_rescheduling(databas
     assert await put(seeded, "Running", b) == ["QUEUED"]
     await flow_state(seeded, cancelled, "Cancelled")
     assert await put(seeded, "Running", b) == ["SUCCESS"]
+    assert await database.fetch_value("select array_agg(task_run_id) from task_run_tag") == [b]
     await delete_flow_run(database, seeded.caller, deleted)
     assert await put(seeded, "Running", c, d) == ["SUCCESS", "QUEUED"]
     await flow_state(seeded, rescheduled, "Scheduled")
     assert await put(seeded, "Running", d) == ["SUCCESS"]
+    assert await database.fetch_value("select array_agg(task_run_id) from task_run_tag") == [d]
 
 
 async def test_a_task_run_needs_a_slot_of_each_tag(database: Database) -> None:

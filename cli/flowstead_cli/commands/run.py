@@ -274,9 +274,7 @@ def main(
         int | None,
         typer.Option(
             "--priority",
-            min=-100,
-            max=100,
-            help="Go before waiting runs of a lower priority; a point counts as ten minutes of waiting.",
+            help="-100 to 100: goes before waiting runs of a lower priority; a point counts as ten minutes of waiting.",
         ),
     ] = None,
     execute: Annotated[

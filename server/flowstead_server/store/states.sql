@@ -127,6 +127,9 @@ written as (
     from input i
     where t.flow_run_id = i.id and t.tenant_id = i.tenant_id and not is_finished_state(t.state)
     returning t.id, t.tenant_id, t.flow_run_id, t.version, t.state_timestamp, t.state_message, t.serialized_state
+),
+untagged as (
+    delete from task_run_tag g using written w where g.task_run_id = w.id
 )
 insert into task_run_state (tenant_id, task_run_id, flow_run_id, timestamp, state, message, serialized_state, version)
 select tenant_id, id, flow_run_id, state_timestamp, 'Cancelled', state_message, serialized_state, version
@@ -157,6 +160,9 @@ written as (
     from moment m
     where t.flow_run_id = any($1::uuid[]) and t.state = 'Running'
     returning t.id, t.tenant_id, t.flow_run_id, t.version, t.state_timestamp, t.state_message, t.serialized_state
+),
+untagged as (
+    delete from task_run_tag g using written w where g.task_run_id = w.id
 )
 insert into task_run_state (tenant_id, task_run_id, flow_run_id, timestamp, state, message, serialized_state, version)
 select tenant_id, id, flow_run_id, state_timestamp, 'Pending', state_message, serialized_state, version
