@@ -41,6 +41,7 @@ ENTRIES = (
     Entry("get", "flowstead_cli.commands.get", "List flows, flow runs, tasks, projects, agents and logs.", _ASK),
     Entry("describe", "flowstead_cli.commands.describe", "Describe a flow, its tasks, or a flow run in full.", _ASK),
     Entry("kv", "flowstead_cli.commands.kv", "Keep small values by key, for flows to share.", _ASK),
+    Entry("limits", "flowstead_cli.commands.limits", "Limit how many runs go on at the same time.", _ASK),
     Entry("demo", "flowstead_cli.commands.demo", "Start a server and an agent and run a first flow.", _SERVE),
     Entry("server", "flowstead_cli.commands.server", "Run the server, and manage it.", _SERVE),
     Entry("agent", "flowstead_cli.commands.agent", "Run agents, which execute flow runs.", _SERVE),

@@ -179,3 +179,26 @@ def test_lines_of_one_moment_are_listed_once_each_over_all_pages(prefect, monkey
     rows = json.loads(prefect("logs", run_id, "-o", "json").stdout)
     written = [row["message"] for row in rows if row["message"].startswith("line ")]
     assert sorted(written) == sorted(f"line {number}" for number in range(20))
+
+
+def test_limits_are_set_listed_and_deleted(prefect):
+    flow_id = prefect.register("limits", "limits.py", hello("limited"))
+    label, tag = f"label {uuid.uuid4()}", f"tag {uuid.uuid4()}"
+    of = {"--label": label, "--tag": tag, "--flow": "limited"}
+    for number, (option, name) in enumerate(of.items()):
+        assert prefect("limits", "set", str(number), option, name).stdout.startswith(f"At most {number} ")
+    rows = json.loads(prefect("limits", "list", "--output", "json").stdout)
+    ours = {(row["of"], row["name"], row["project_name"], row["limit"]) for row in rows if row["name"] in of.values()}
+    assert ours == {("label", label, None, 0), ("tag", tag, None, 1), ("flow", "limited", "limits", 2)}
+    run_id = scheduled_run(prefect, flow_id, "--label", label)
+    found = prefect("describe", "flow-runs", "--id", run_id).stdout
+    assert f"The concurrency limit of the label '{label}' (0) lets nothing start. Raise it." in found
+    for option, name in of.items():
+        assert prefect("limits", "delete", option, name).stdout.startswith("There is no limit any more for ")
+    assert (
+        "There is no limit for flow runs with the label" in prefect("limits", "delete", "--label", label, code=1).stderr
+    )
+    assert "A limit must be 0 or more" in prefect("limits", "set", "--label", "x", "--", "-1", code=1).stderr
+    for wrong in ([], ["--label", "x", "--tag", "y"]):
+        assert "one of `--label`, `--tag` and `--flow`" in prefect("limits", "set", "1", *wrong, code=1).stderr
+    assert "`--project` goes with `--flow` only" in prefect("limits", "delete", "--tag", "x", "-p", "y", code=1).stderr

@@ -60,6 +60,130 @@ class DeleteTaskTagLimit:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ListFlowConcurrencyLimits:
+    """A part of the answer to `flow_concurrency_limit`."""
+
+    id: str
+    name: str
+    limit: int
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> ListFlowConcurrencyLimits:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=data["id"],
+            name=data["name"],
+            limit=data["limit"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListTaskTagLimits:
+    """A part of the answer to `task_tag_limit`."""
+
+    id: str
+    tag: str
+    limit: int
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> ListTaskTagLimits:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=data["id"],
+            tag=data["tag"],
+            limit=data["limit"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListLimitedFlowsProject:
+    """`project` of `ListLimitedFlows`."""
+
+    name: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> ListLimitedFlowsProject:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            name=data["name"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListLimitedFlowsFlowGroup:
+    """`flow_group` of `ListLimitedFlows`."""
+
+    concurrency_limit: int | None
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> ListLimitedFlowsFlowGroup:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            concurrency_limit=data["concurrency_limit"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListLimitedFlows:
+    """A part of the answer to `flow`."""
+
+    name: str
+    project: ListLimitedFlowsProject
+    flow_group: ListLimitedFlowsFlowGroup
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> ListLimitedFlows:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            name=data["name"],
+            project=ListLimitedFlowsProject.from_wire(data["project"]),
+            flow_group=ListLimitedFlowsFlowGroup.from_wire(data["flow_group"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateFlowConcurrencyLimit:
+    """A part of the answer to `update_flow_concurrency_limit`."""
+
+    id: str
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> UpdateFlowConcurrencyLimit:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            id=required(data["id"], "UpdateFlowConcurrencyLimit.id"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFlowConcurrencyLimit:
+    """A part of the answer to `delete_flow_concurrency_limit`."""
+
+    success: bool | None
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> DeleteFlowConcurrencyLimit:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            success=data["success"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetFlowGroupConcurrencyLimit:
+    """A part of the answer to `set_flow_group_concurrency_limit`."""
+
+    success: bool | None
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> SetFlowGroupConcurrencyLimit:
+        """Return the value that a part of an answer describes."""
+        return cls(
+            success=data["success"],
+        )
+
+
 _TASK_TAG_LIMIT = """\
 query task_tag_limit($tag: String!) {
   task_tag_limit(where: { tag: { _eq: $tag } }, limit: 1) {
@@ -145,4 +269,153 @@ def wait_for_slot(
         _WAIT_FOR_SLOT,
         defined({"flow_run_id": flow_run_id, "task_run_id": task_run_id, "seconds": seconds}),
         lambda data: required(data["wait_for_slot"], "wait_for_slot"),
+    )
+
+
+_LIST_FLOW_CONCURRENCY_LIMITS = """\
+query list_flow_concurrency_limits($name: String) {
+  flow_concurrency_limit(
+    where: { name: { _eq: $name } }
+    order_by: [{ name: asc }]
+  ) {
+    id
+    name
+    limit
+  }
+}
+"""
+
+
+def list_flow_concurrency_limits(*, name: str | None | Unset = UNSET) -> Request[tuple[ListFlowConcurrencyLimits, ...]]:
+    """List the limits of flow runs by label."""
+    return Request(
+        "list_flow_concurrency_limits",
+        "query",
+        _LIST_FLOW_CONCURRENCY_LIMITS,
+        defined({"name": name}),
+        lambda data: many(data["flow_concurrency_limit"], ListFlowConcurrencyLimits.from_wire),
+    )
+
+
+_LIST_TASK_TAG_LIMITS = """\
+query list_task_tag_limits($tag: String) {
+  task_tag_limit(where: { tag: { _eq: $tag } }, order_by: [{ tag: asc }]) {
+    id
+    tag
+    limit
+  }
+}
+"""
+
+
+def list_task_tag_limits(*, tag: str | None | Unset = UNSET) -> Request[tuple[ListTaskTagLimits, ...]]:
+    """List the limits of task runs by tag."""
+    return Request(
+        "list_task_tag_limits",
+        "query",
+        _LIST_TASK_TAG_LIMITS,
+        defined({"tag": tag}),
+        lambda data: many(data["task_tag_limit"], ListTaskTagLimits.from_wire),
+    )
+
+
+_LIST_LIMITED_FLOWS = """\
+query list_limited_flows {
+  flow(
+    where: {
+      flow_group: { concurrency_limit: { _is_null: false } }
+      archived: { _eq: false }
+    }
+    order_by: [{ name: asc }]
+  ) {
+    name
+    project {
+      name
+    }
+    flow_group {
+      concurrency_limit
+    }
+  }
+}
+"""
+
+
+def list_limited_flows() -> Request[tuple[ListLimitedFlows, ...]]:
+    """List the flows, in their newest versions, whose runs have a limit."""
+    return Request(
+        "list_limited_flows",
+        "query",
+        _LIST_LIMITED_FLOWS,
+        {},
+        lambda data: many(data["flow"], ListLimitedFlows.from_wire),
+    )
+
+
+_UPDATE_FLOW_CONCURRENCY_LIMIT = """\
+mutation update_flow_concurrency_limit($input: update_flow_concurrency_limit_input!) {
+  update_flow_concurrency_limit(input: $input) {
+    id
+  }
+}
+"""
+
+
+def update_flow_concurrency_limit(
+    *, label: str | Unset = UNSET, limit: int | Unset = UNSET
+) -> Request[UpdateFlowConcurrencyLimit]:
+    """Set how many flow runs with a label may run at the same time."""
+    return Request(
+        "update_flow_concurrency_limit",
+        "mutation",
+        _UPDATE_FLOW_CONCURRENCY_LIMIT,
+        {"input": defined({"label": label, "limit": limit})},
+        lambda data: UpdateFlowConcurrencyLimit.from_wire(
+            required(data["update_flow_concurrency_limit"], "update_flow_concurrency_limit")
+        ),
+    )
+
+
+_DELETE_FLOW_CONCURRENCY_LIMIT = """\
+mutation delete_flow_concurrency_limit($input: delete_flow_concurrency_limit_input!) {
+  delete_flow_concurrency_limit(input: $input) {
+    success
+  }
+}
+"""
+
+
+def delete_flow_concurrency_limit(*, limit_id: str | Unset = UNSET) -> Request[DeleteFlowConcurrencyLimit]:
+    """Remove a limit of flow runs."""
+    return Request(
+        "delete_flow_concurrency_limit",
+        "mutation",
+        _DELETE_FLOW_CONCURRENCY_LIMIT,
+        {"input": defined({"limit_id": limit_id})},
+        lambda data: DeleteFlowConcurrencyLimit.from_wire(
+            required(data["delete_flow_concurrency_limit"], "delete_flow_concurrency_limit")
+        ),
+    )
+
+
+_SET_FLOW_GROUP_CONCURRENCY_LIMIT = """\
+mutation set_flow_group_concurrency_limit($input: set_flow_group_concurrency_limit_input!) {
+  set_flow_group_concurrency_limit(input: $input) {
+    success
+  }
+}
+"""
+
+
+def set_flow_group_concurrency_limit(
+    *, flow_group_id: str | Unset = UNSET, limit: int | None | Unset = UNSET
+) -> Request[SetFlowGroupConcurrencyLimit]:
+    """Set how many runs of a flow may run at the same time; null removes the limit."""
+    return Request(
+        "set_flow_group_concurrency_limit",
+        "mutation",
+        _SET_FLOW_GROUP_CONCURRENCY_LIMIT,
+        {"input": defined({"flow_group_id": flow_group_id, "limit": limit})},
+        lambda data: SetFlowGroupConcurrencyLimit.from_wire(
+            required(data["set_flow_group_concurrency_limit"], "set_flow_group_concurrency_limit")
+        ),
     )

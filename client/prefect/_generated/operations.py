@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from prefect._generated.tenants import create_tenant as create_tenant
     from prefect._generated.flow_runs import created_flow_run as created_flow_run
     from prefect._generated.api_keys import delete_api_key as delete_api_key
+    from prefect._generated.limits import delete_flow_concurrency_limit as delete_flow_concurrency_limit
     from prefect._generated.key_values import delete_key_value as delete_key_value
     from prefect._generated.projects import delete_project as delete_project
     from prefect._generated.artifacts import delete_task_run_artifact as delete_task_run_artifact
@@ -58,12 +59,15 @@ if TYPE_CHECKING:
     from prefect._generated.tenants import hello as hello
     from prefect._generated.key_values import key_value as key_value
     from prefect._generated.agents import list_agents as list_agents
+    from prefect._generated.limits import list_flow_concurrency_limits as list_flow_concurrency_limits
     from prefect._generated.flow_runs import list_flow_runs as list_flow_runs
     from prefect._generated.flows import list_flow_versions as list_flow_versions
     from prefect._generated.flows import list_flows as list_flows
     from prefect._generated.key_values import list_keys as list_keys
+    from prefect._generated.limits import list_limited_flows as list_limited_flows
     from prefect._generated.projects import list_projects as list_projects
     from prefect._generated.flow_runs import list_started_flow_runs as list_started_flow_runs
+    from prefect._generated.limits import list_task_tag_limits as list_task_tag_limits
     from prefect._generated.flows import list_tasks as list_tasks
     from prefect._generated.flows import previous_flow_version as previous_flow_version
     from prefect._generated.projects import projects_by_name as projects_by_name
@@ -73,6 +77,7 @@ if TYPE_CHECKING:
     from prefect._generated.flow_runs import restart_flow_run as restart_flow_run
     from prefect._generated.agents import runs_ready as runs_ready
     from prefect._generated.secrets import secret_value as secret_value
+    from prefect._generated.limits import set_flow_group_concurrency_limit as set_flow_group_concurrency_limit
     from prefect._generated.flow_runs import set_flow_run_name as set_flow_run_name
     from prefect._generated.flow_runs import set_flow_run_states as set_flow_run_states
     from prefect._generated.key_values import set_key_value as set_key_value
@@ -86,6 +91,7 @@ if TYPE_CHECKING:
     from prefect._generated.limits import task_tag_limit as task_tag_limit
     from prefect._generated.tenants import tenants as tenants
     from prefect._generated.flow_runs import unfinished_children as unfinished_children
+    from prefect._generated.limits import update_flow_concurrency_limit as update_flow_concurrency_limit
     from prefect._generated.flow_runs import update_flow_run_heartbeat as update_flow_run_heartbeat
     from prefect._generated.artifacts import update_task_run_artifact as update_task_run_artifact
     from prefect._generated.limits import update_task_tag_limit as update_task_tag_limit
@@ -111,6 +117,7 @@ _HOMES: dict[str, str] = {
     "create_tenant": "tenants",
     "created_flow_run": "flow_runs",
     "delete_api_key": "api_keys",
+    "delete_flow_concurrency_limit": "limits",
     "delete_key_value": "key_values",
     "delete_project": "projects",
     "delete_task_run_artifact": "artifacts",
@@ -144,12 +151,15 @@ _HOMES: dict[str, str] = {
     "hello": "tenants",
     "key_value": "key_values",
     "list_agents": "agents",
+    "list_flow_concurrency_limits": "limits",
     "list_flow_runs": "flow_runs",
     "list_flow_versions": "flows",
     "list_flows": "flows",
     "list_keys": "key_values",
+    "list_limited_flows": "limits",
     "list_projects": "projects",
     "list_started_flow_runs": "flow_runs",
+    "list_task_tag_limits": "limits",
     "list_tasks": "flows",
     "previous_flow_version": "flows",
     "projects_by_name": "projects",
@@ -159,6 +169,7 @@ _HOMES: dict[str, str] = {
     "restart_flow_run": "flow_runs",
     "runs_ready": "agents",
     "secret_value": "secrets",
+    "set_flow_group_concurrency_limit": "limits",
     "set_flow_run_name": "flow_runs",
     "set_flow_run_states": "flow_runs",
     "set_key_value": "key_values",
@@ -172,6 +183,7 @@ _HOMES: dict[str, str] = {
     "task_tag_limit": "limits",
     "tenants": "tenants",
     "unfinished_children": "flow_runs",
+    "update_flow_concurrency_limit": "limits",
     "update_flow_run_heartbeat": "flow_runs",
     "update_task_run_artifact": "artifacts",
     "update_task_tag_limit": "limits",

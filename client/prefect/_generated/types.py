@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from prefect._generated.flow_runs import CreatedFlowRunFlow as CreatedFlowRunFlow
     from prefect._generated.flow_runs import CreatedFlowRunFlowProject as CreatedFlowRunFlowProject
     from prefect._generated.api_keys import DeleteApiKey as DeleteApiKey
+    from prefect._generated.limits import DeleteFlowConcurrencyLimit as DeleteFlowConcurrencyLimit
     from prefect._generated.key_values import DeleteKeyValue as DeleteKeyValue
     from prefect._generated.projects import DeleteProject as DeleteProject
     from prefect._generated.artifacts import DeleteTaskRunArtifact as DeleteTaskRunArtifact
@@ -84,10 +85,15 @@ if TYPE_CHECKING:
     from prefect._generated.task_runs import GetTaskRunInfo as GetTaskRunInfo
     from prefect._generated.key_values import KeyValue as KeyValue
     from prefect._generated.agents import ListAgents as ListAgents
+    from prefect._generated.limits import ListFlowConcurrencyLimits as ListFlowConcurrencyLimits
     from prefect._generated.key_values import ListKeys as ListKeys
+    from prefect._generated.limits import ListLimitedFlows as ListLimitedFlows
+    from prefect._generated.limits import ListLimitedFlowsFlowGroup as ListLimitedFlowsFlowGroup
+    from prefect._generated.limits import ListLimitedFlowsProject as ListLimitedFlowsProject
     from prefect._generated.projects import ListProjects as ListProjects
     from prefect._generated.projects import ListProjectsFlowsAggregate as ListProjectsFlowsAggregate
     from prefect._generated.projects import ListProjectsFlowsAggregateAggregate as ListProjectsFlowsAggregateAggregate
+    from prefect._generated.limits import ListTaskTagLimits as ListTaskTagLimits
     from prefect._generated.flows import ListTasks as ListTasks
     from prefect._generated.flows import ListTasksFlow as ListTasksFlow
     from prefect._generated.flows import PreviousFlowVersion as PreviousFlowVersion
@@ -100,6 +106,7 @@ if TYPE_CHECKING:
     from prefect._generated.enums import RestartReason as RestartReason
     from prefect._generated.events import RunEvent as RunEvent
     from prefect._generated.agents import RunsReady as RunsReady
+    from prefect._generated.limits import SetFlowGroupConcurrencyLimit as SetFlowGroupConcurrencyLimit
     from prefect._generated.flow_runs import SetFlowRunName as SetFlowRunName
     from prefect._generated.inputs import SetFlowRunStateInput as SetFlowRunStateInput
     from prefect._generated.flow_runs import SetFlowRunStates as SetFlowRunStates
@@ -118,6 +125,7 @@ if TYPE_CHECKING:
     from prefect._generated.limits import TaskTagLimit as TaskTagLimit
     from prefect._generated.tenants import Tenants as Tenants
     from prefect._generated.flow_runs import UnfinishedChildren as UnfinishedChildren
+    from prefect._generated.limits import UpdateFlowConcurrencyLimit as UpdateFlowConcurrencyLimit
     from prefect._generated.flow_runs import UpdateFlowRunHeartbeat as UpdateFlowRunHeartbeat
     from prefect._generated.artifacts import UpdateTaskRunArtifact as UpdateTaskRunArtifact
     from prefect._generated.limits import UpdateTaskTagLimit as UpdateTaskTagLimit
@@ -147,6 +155,7 @@ _HOMES: dict[str, str] = {
     "CreatedFlowRunFlow": "flow_runs",
     "CreatedFlowRunFlowProject": "flow_runs",
     "DeleteApiKey": "api_keys",
+    "DeleteFlowConcurrencyLimit": "limits",
     "DeleteKeyValue": "key_values",
     "DeleteProject": "projects",
     "DeleteTaskRunArtifact": "artifacts",
@@ -202,10 +211,15 @@ _HOMES: dict[str, str] = {
     "GetTaskRunInfo": "task_runs",
     "KeyValue": "key_values",
     "ListAgents": "agents",
+    "ListFlowConcurrencyLimits": "limits",
     "ListKeys": "key_values",
+    "ListLimitedFlows": "limits",
+    "ListLimitedFlowsFlowGroup": "limits",
+    "ListLimitedFlowsProject": "limits",
     "ListProjects": "projects",
     "ListProjectsFlowsAggregate": "projects",
     "ListProjectsFlowsAggregateAggregate": "projects",
+    "ListTaskTagLimits": "limits",
     "ListTasks": "flows",
     "ListTasksFlow": "flows",
     "PreviousFlowVersion": "flows",
@@ -218,6 +232,7 @@ _HOMES: dict[str, str] = {
     "RestartReason": "enums",
     "RunEvent": "events",
     "RunsReady": "agents",
+    "SetFlowGroupConcurrencyLimit": "limits",
     "SetFlowRunName": "flow_runs",
     "SetFlowRunStateInput": "inputs",
     "SetFlowRunStates": "flow_runs",
@@ -236,6 +251,7 @@ _HOMES: dict[str, str] = {
     "TaskTagLimit": "limits",
     "Tenants": "tenants",
     "UnfinishedChildren": "flow_runs",
+    "UpdateFlowConcurrencyLimit": "limits",
     "UpdateFlowRunHeartbeat": "flow_runs",
     "UpdateTaskRunArtifact": "artifacts",
     "UpdateTaskTagLimit": "limits",
