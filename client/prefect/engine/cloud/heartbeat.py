@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["heartbeat"]
 
-# Runs shorter than this never pay for a process that watches them.
+# Runs shorter than this pay neither for beats nor for a process that watches them.
 _WATCHED_AFTER = 2.0
 # After so many intervals without a beat the thread is taken for stuck.
 _PATIENT_INTERVALS = 1.5
@@ -94,12 +94,13 @@ def _beat(client: "Client", flow_run_id: str, done: threading.Event, on_refused:
 
 
 def _beat_watched(client: "Client", flow_run_id: str, done: threading.Event, on_refused: Callable[[], None]) -> None:
-    if not _send(client, flow_run_id):
-        on_refused()
+    interval = float(config.cloud.heartbeat_interval)
+    # That the run became Running was a sign of life; a short run needs no other.
+    if done.wait(min(_WATCHED_AFTER, interval)):
         return
     started = time.monotonic()
-    interval = float(config.cloud.heartbeat_interval)
-    if done.wait(min(_WATCHED_AFTER, interval)):
+    if not _send(client, flow_run_id):
+        on_refused()
         return
     watcher = _Watchdog.started(client, flow_run_id)
     try:
