@@ -83,8 +83,7 @@ def _deliver_file(path: Path, session: Session, tell: Callable[[str], None]) -> 
                 break
             file.mark_sent(end)
         else:
-            if file.is_main and not file.was_left and waiting_files(path.parent, file.address.flow_run_id) == [path]:
-                # Its lock was free although it had not let go of it; and nobody else reports its end.
+            if _is_of_the_dead(file):
                 sender.send(_death(file))
         if file.unreadable:
             tell(
@@ -96,6 +95,15 @@ def _deliver_file(path: Path, session: Session, tell: Callable[[str], None]) -> 
     finally:
         file.close()
     return True
+
+
+def _is_of_the_dead(file: OutboxFile) -> bool:
+    """Say whether the process of a run was killed, and nobody else reports that.
+
+    Its lock is free although it had not let go of it.  Without a claim the run may be somebody else's by now.
+    """
+    is_last = waiting_files(file.path.parent, file.address.flow_run_id) == [file.path]
+    return file.is_main and not file.was_left and is_last and file.address.claim_token is not None
 
 
 def _death(file: OutboxFile) -> dict[str, Any]:

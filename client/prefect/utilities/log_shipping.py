@@ -117,6 +117,11 @@ class LogManager:
         """Whether lines wait because the API is away."""
         return self._is_cut_off
 
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether lines that waited on disk are being sent."""
+        return bool(self._spill) and self._failing_since is None
+
     def enqueue(self, line: dict[str, Any], destination: Destination = _AS_CONFIGURED) -> None:
         """Take one line (`flow_run_id, task_run_id, timestamp, name, level, message`) ; never waits."""
         entry = Entry(line, len(line["message"] or "") + LOG_OVERHEAD, destination)
@@ -205,7 +210,13 @@ class LogManager:
                     self._condition.wait()
                 if self._stopping or self._thread is not me:
                     return
-                batch = self._take_batch()
+                try:
+                    batch = self._take_batch()
+                except OSError as problem:
+                    # Too many open files, say: what is on disk can be read later.
+                    self._note_failure(problem, 0)
+                    self._pause(me)
+                    continue
                 if batch is None:
                     continue
                 self._in_flight = batch
@@ -284,6 +295,9 @@ class LogManager:
             self._pending.extendleft(reversed(batch.entries))
             self._pending_size += batch.size
             self._repeated = batch
+        self._note_failure(error, batch.size)
+
+    def _note_failure(self, error: BaseException, size: int) -> None:
         self._failures += 1
         self._is_cut_off = _is_outage(error)
         if self._failing_since is None:
@@ -291,7 +305,7 @@ class LogManager:
         self._failed = True
         self._urgent = False
         self._condition.notify_all()
-        self._warn(error, batch.size)
+        self._warn(error, size)
 
     def _pause(self, me: threading.Thread) -> None:
         """Wait, holding the lock, before the next attempt; what is logged meanwhile goes to disk if it is to."""

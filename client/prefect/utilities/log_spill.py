@@ -1,7 +1,7 @@
 """The part of a process's log that waits on disk because the API is away; see `outbox` for the files.
 
 Not safe for threads: the `LogManager` that has it locks.  What the disk does not take stays with the manager, which is
-said once as a `UserWarning`, and nothing here raises.
+said once as a `UserWarning`.
 """
 
 import contextlib
@@ -90,11 +90,11 @@ class LogSpill:
         return self._files[run]
 
     def take(self) -> Batch | None:
-        """Return what is to be sent next; it stays here until it is `sent`."""
+        """Return what is to be sent next; it stays here until it is `sent`.  `OSError` if it cannot be read now."""
         for run, file in list(self._files.items()):
             try:
                 found = file.peek()
-            except OSError as error:
+            except FileNotFoundError as error:
                 self._tell(error)
                 found = None
             if found is None:

@@ -262,6 +262,26 @@ def test_what_nothing_has_room_for_is_marked_where_it_is_missing(home, monkeypat
 
 
 @pytest.mark.filterwarnings("ignore:Failed to write logs")
+def test_what_is_on_disk_outlives_a_shortage_of_open_files(home, soon, monkeypatch):
+    api = Api()
+    manager = LogManager(api)
+    logged(manager, api, range(5))
+    short = threading.Event()
+
+    def peek(self):
+        short.set()
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OutboxFile, "peek", peek)
+        assert short.wait(20)
+    api.is_there = True
+    assert manager.flush(20)
+    assert api.stored == ["0", "1", "2", "3", "4"]
+    manager.stop(0.2)
+
+
+@pytest.mark.filterwarnings("ignore:Failed to write logs")
 def test_a_forked_child_leaves_its_parents_file_alone(home, soon):
     api = Api()
     manager = LogManager(api)

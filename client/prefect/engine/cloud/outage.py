@@ -7,6 +7,7 @@ says.  Once the end of something is on disk, all later ends of the run go there,
 """
 
 import os
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -55,13 +56,13 @@ def hasty_client() -> Client:
 
 def flush_logs(pause: Any) -> None:
     """Send the log of the run before its end, waiting for an API that is away; `pause(seconds)` sleeps."""
-    waited, next_pause = 0.0, _FIRST_PAUSE
-    while not LOG_MANAGER.flush(_FLUSH_SECONDS) and LOG_MANAGER.is_cut_off:
-        if PATIENCE.is_over or waited >= PATIENCE.seconds:
+    started, next_pause = time.monotonic(), _FIRST_PAUSE
+    while not LOG_MANAGER.flush(_FLUSH_SECONDS) and (LOG_MANAGER.is_cut_off or LOG_MANAGER.is_catching_up):
+        if PATIENCE.is_over or time.monotonic() - started >= PATIENCE.seconds:
             return
-        pause(next_pause)
-        waited += next_pause
-        next_pause = min(2 * next_pause, _LONGEST_PAUSE)
+        if LOG_MANAGER.is_cut_off:
+            pause(next_pause)
+            next_pause = min(2 * next_pause, _LONGEST_PAUSE)
 
 
 def has_kept(flow_run_id: str) -> bool:
