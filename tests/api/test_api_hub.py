@@ -46,6 +46,22 @@ async def test_a_queue_hint_names_the_label_sets(database: Database) -> None:
             assert follower.take() == {3, 4}
 
 
+async def test_a_freed_slot_concerns_all_label_sets_of_its_tenant(database: Database) -> None:
+    tenant = uuid4()
+    async with running_hub(database) as here, running_hub(database) as there:
+        with (
+            here.follow_queue(tenant) as near,
+            there.follow_queue(tenant) as far,
+            there.follow_queue(uuid4()) as unconcerned,
+        ):
+            here.queue_changed(tenant, [3])
+            here.slots_freed(tenant)
+            assert near.take() is None
+            await woken(far)
+            assert far.take() is None
+            assert not unconcerned._woken.is_set()
+
+
 async def test_a_flood_of_hints_reaches_everybody(database: Database) -> None:
     runs = [uuid4() for _ in range(5_000)]
     async with running_hub(database) as here, running_hub(database) as there:

@@ -14,6 +14,7 @@ from seeds import Seed, seed, serialized_flow
 from flowstead_server.db import Database
 from flowstead_server.domain.caller import Caller
 from flowstead_server.domain.errors import BadInputError, FlowsteadError
+from flowstead_server.domain.hints import TAG_SLOTS
 from flowstead_server.orchestration import limits
 from flowstead_server.orchestration.cancellation import cancel_flow_run
 from flowstead_server.orchestration.deletions import delete_flow_run
@@ -257,6 +258,11 @@ async def test_agents_of_1_4_1_are_under_the_same_limits(database: Database) -> 
     # one that has not asked for a while keeps nothing
     await database.execute("update flow_run set queue_time = queue_time - interval '40 seconds' where id = $1", runs[2])
     assert len(await get_runs_in_queue(database, agent, poll)) == 1
+    # after ten minutes the run is for agents again; those of 1.4.1 want it to be Scheduled
+    await database.execute("update flow_run set queue_time = now() where id = $1", runs[2])
+    assert await get_runs_in_queue(database, agent, poll) == []
+    assert await state_of(database, runs[2]) == "Scheduled"
+    assert runs[2] in await get_runs_in_queue(database, agent, poll)
     assert (await put(seeded, runs[2], "Running")).status == "SUCCESS"
 
 
@@ -283,8 +289,44 @@ async def test_a_run_that_comes_up_while_its_flow_gets_a_limit_goes_to_its_lane(
     assert await claim(seeded, agent_id) == []
 
 
-async def count_live(database: Database) -> int:
-    return await database.fetch_value(f"select count(*) from flow_run where {LIVE}")
+class Recorder:
+    """Keeps what is said about slots."""
+
+    def __init__(self) -> None:
+        self.freed: list[UUID] = []
+        self.queues: list[set[int]] = []
+
+    def runs_changed(self, flow_run_ids: Any) -> None:
+        pass
+
+    def queue_changed(self, tenant_id: UUID, label_set_ids: Any) -> None:
+        self.queues.append(set(label_set_ids))
+
+    def slots_freed(self, tenant_id: UUID) -> None:
+        self.freed.append(tenant_id)
+
+
+async def test_agents_hear_of_slots_that_come_free_and_of_no_others(database: Database) -> None:
+    seeded = await seed(database)
+    agent_id = await seeded.agent()
+    await label_limit(seeded, 2)
+    limited = [await seeded.run(labels=["db"]) for _ in range(2)]
+    free = await seeded.run(labels=["other"])
+    claimed = {run.id: replace(seeded.caller, claim_token=run.claim_token) for run in await claim(seeded, agent_id)}
+    hints = Recorder()
+    database.hints = hints
+    for run in (*limited, free):
+        await put(seeded, run, "Running", claimed[run])
+    await put(seeded, free, "Success", claimed[free])
+    assert (hints.freed, hints.queues) == ([], [])
+    await put(seeded, limited[0], "Success", claimed[limited[0]])
+    assert (hints.freed, hints.queues) == ([seeded.caller.tenant_id], [])
+    # task runs that a failed run leaves behind hold no slots of their tags
+    await put(seeded, limited[1], "Failed", claimed[limited[1]])
+    assert (len(hints.freed), hints.queues) == (2, [{TAG_SLOTS}])
+    await label_limit(seeded, 3)
+    await group_limit(seeded, 3)
+    assert len(hints.freed) == 4
 
 
 async def most_live_at_once(database: Database) -> int:

@@ -46,7 +46,11 @@ MAX_EXTENDED: Final = 10_000
 DEFAULT_LEASE_SECONDS: Final = 30
 LEASE_SECONDS: Final = range(5, 3601)
 _ATTEMPTS: Final = 3
-_NOT_STARTED: Final = "The agent that claimed this run did not start it in time; it waits again."
+# States in which a run was with somebody who has not come back to it in time.
+_LEFT: Final = {
+    "Submitted": "The agent that claimed this run did not start it in time; it waits again.",
+    "Queued": "The process that waited for this run has not asked for it in time; it waits again.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +100,16 @@ async def get_runs_in_queue(database: Database, caller: Caller, request: GetRuns
         return []
     labels = normalized(request.labels or ())
     polled = await store.poll(database, caller.tenant_id, caller.agent_id, labels, _utc(request.before))
-    ended = [run.id for run in polled if run.lease_ended]
-    if ended:
+    left = [run for run in polled if run.state in _LEFT]
+    if left:
         # an agent that polls deploys runs in state Scheduled only
         now = datetime.now(UTC)
-        state = simple_state("Scheduled", _NOT_STARTED, now, start_time=now.isoformat())
+        owner = _owner(caller)
+        states = {name: simple_state("Scheduled", _LEFT[name], now, start_time=now.isoformat()) for name in _LEFT}
         await database.part(FlowRunWriter).write_all(
-            [FlowRunWrite(_owner(caller), run_id, state, None, only_if="Submitted") for run_id in ended]
+            [FlowRunWrite(owner, run.id, states[run.state], None, only_if=run.state) for run in left]
         )
-    return [run.id for run in polled if not run.lease_ended]
+    return [run.id for run in polled if run.state not in _LEFT]
 
 
 def _owner(caller: Caller) -> Caller:

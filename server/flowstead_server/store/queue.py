@@ -61,10 +61,10 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class PolledRun:
-    """A run handed to an agent that polls. `lease_ended`: it was claimed by an agent that did not start it."""
+    """A run handed to an agent that polls, and the name of its state."""
 
     id: UUID
-    lease_ended: bool
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ async def poll(
 ) -> list[PolledRun]:
     """Hand out up to 25 runs, earliest first; notes that the agent asked."""
     rows = await executor.fetch(_SQL["poll"], tenant_id, agent_id, list(labels), before)
-    return [PolledRun(row["id"], row["lease_ended"]) for row in rows]
+    return [PolledRun(row["id"], row["state"]) for row in rows]
 
 
 async def ready(executor: Executor, tenant_id: UUID, agent_id: UUID | None, labels: Sequence[str]) -> RunsReady:

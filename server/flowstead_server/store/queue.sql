@@ -362,10 +362,10 @@ leased as (
     update flow_run r
     set queue_time = greatest(now(), p.queue_time) + interval '15 seconds'
     from picked p
-    where r.id = p.id and p.state <> 'Submitted'
+    where r.id = p.id and p.state not in ('Submitted', 'Queued')
         and exists (select from touched)
 )
-select id, state = 'Submitted' as lease_ended from picked order by is_later, position, id;
+select id, state from picked order by is_later, position, id;
 
 -- How much waits for an agent with these labels: now (counted up to 100), and when the next is due; and which of the
 -- runs that the agent ($3, may be null) has started are to be stopped.
