@@ -9,6 +9,7 @@ from prefect import Flow, resource_manager, task
 from prefect.backend import FlowRunView
 from prefect.engine.result import Result
 from prefect.engine.results import LocalResult
+from prefect.engine.state import Retrying
 from prefect.exceptions import ClientError
 from prefect.tasks.secrets import EnvVarSecret
 
@@ -298,3 +299,43 @@ def test_attempts_begin_anew(create, run, client, tmp_path):
     client.restart_flow_run(run_id)
     run(flow, run_id)
     assert counts == [1, 2, 1, 2]
+
+
+def test_secrets_and_resources_run_again_in_a_later_process(create, run, client, tmp_path, monkeypatch):
+    """Also without a restart: a long retry has come due, and what they give was not kept."""
+    noted = tmp_path / "noted"
+
+    def note(text):
+        with noted.open("a") as file:
+            file.write(f"{text}\n")
+
+    @resource_manager
+    class Pool:
+        def setup(self):
+            note("setup")
+            return "pool"
+
+        def cleanup(self, pool):
+            note(f"cleanup {pool}")
+
+    @task(max_retries=1, retry_delay=timedelta(hours=1))
+    def use(pool, password):
+        if prefect.context.task_run_count == 1:
+            raise ValueError("not yet")
+        note(f"{password} on {pool}")
+
+    monkeypatch.setenv("PASSWORD_OF_TEST", "xyzzy")
+    with Flow("later", result=LocalResult(str(tmp_path / "results"))) as flow:
+        password = EnvVarSecret("PASSWORD_OF_TEST")
+        with Pool() as pool:
+            use(pool, password)
+    run_id = create(flow)
+    _, answer = run(flow, run_id)
+    client.set_task_run_state(answer.tasks["use-1", -1].id, Retrying(run_count=1))
+    state, answer = run(flow, run_id)
+    assert state.is_successful()
+    assert noted.read_text().splitlines() == ["setup", "setup", "xyzzy on pool", "cleanup pool"]
+    again = ["Pending", "Running", "Success", "Running", "Success"]
+    assert answer.history("PASSWORD_OF_TEST-1") == again
+    assert answer.history("Pool.setup-1") == again
+    assert not [line for line in answer.lines if "failed for task run" in line]

@@ -263,6 +263,25 @@ async def test_finished_run_is_not_revived_and_the_attempt_is_in_its_log(databas
     await set_flow(seeded, run_id, "Running")
 
 
+async def test_what_is_never_kept_begins_anew(database: Database) -> None:
+    seeded = await seed(database, tasks=3)
+    run_id = await seeded.run()
+    await set_flow(seeded, run_id, "Running")
+    await database.execute("update task set type = 'prefect.tasks.core.resource_manager.' || $1", "ResourceSetupTask")
+    await database.execute("update task set type = 'x.FunctionTask' where slug <> 't-1'")
+    setup, secret, other = await seeded.task_run_ids(run_id)
+    for task_run_id, result in ((setup, {}), (secret, {"type": "SecretResult", "location": "s"}), (other, {})):
+        await set_task(seeded, task_run_id, "Success", _result=result)
+    await set_task(seeded, setup, "Running")
+    await set_task(seeded, secret, "Running")
+    with pytest.raises(StaleWriteError, match="Success does not become Running"):
+        await set_task(seeded, other, "Running")
+    await set_task(seeded, setup, "Failed")
+    await set_task(seeded, setup, "Running")
+    with pytest.raises(StaleWriteError, match="Success does not become Submitted"):
+        await set_task(seeded, other, "Submitted")
+
+
 async def test_versions_count_only_where_locking_is_on(database: Database) -> None:
     seeded = await seed(database)
     run_id = await seeded.run()

@@ -21,7 +21,9 @@ the run's log, and is answered with the code `VERSION_LOCKING_ERROR`, or, for a 
 `State update failed: this run has already been submitted.`
 
 Besides this table, a change is refused that carries a claim token which is not the run's current one, and, when version
-locking is on for the flow group, a version behind the stored one.
+locking is on for the flow group, a version behind the stored one. Of task runs those of secrets, and of the setup and
+cleanup of resources, may become Running whatever they were: what they give is never kept, so that engines run them
+again in each process of their flow run.
 
 <!-- Generated from server/flowstead_server/domain/states.py by `make generate`; do not edit. -->
 """

@@ -138,7 +138,8 @@ def decide(item: TaskRunWrite, run: store.TaskRunNow | None) -> store.TaskRunCha
             f"State update failed for task run ID {run.id}: provided a running state but associated flow run "
             f"{run.flow_run_id} is not in a running state."
         )
-    if transition(Subject.TASK_RUN, run.state, name) is Rule.STALE:
+    # Secrets and resources are no exception of the table but begin anew: their engine says so by Running alone.
+    if transition(Subject.TASK_RUN, None if run.is_repeated else run.state, name) is Rule.STALE:
         raise StaleWriteError(
             f"State update failed for task run ID {run.id}: a task run that is {run.state} does not become {name}; "
             "it runs again after Pending or Scheduled.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from flowstead_server.db import json_text, load_statements
+from flowstead_server.domain.restarts import is_repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,6 +88,7 @@ class TaskRunNow:
     """What a task run and its flow run are before a change. `cached_inputs` is JSON text, null if there are none.
 
     `same_state` as in FlowRunNow. `is_limited`: it is Running or to be so, and its task has a tag with a limit.
+    `is_repeated`: it has ended and is to be Running, which engines ask for where a value is never kept.
     """
 
     id: UUID
@@ -99,6 +101,7 @@ class TaskRunNow:
     version_locking: bool
     same_state: str | None
     is_limited: bool = False
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +213,14 @@ async def read_task_runs(
             row["version_locking"],
             row["same_state"],
             row["is_limited"],
+            row["ended"] is not None and _is_repeated(orjson.loads(row["ended"])),
         )
         for row in rows
     }
+
+
+def _is_repeated(ended: Mapping[str, Any]) -> bool:
+    return is_repeated(ended["type"], ended["result"])
 
 
 async def write_task_runs(executor: Executor, changes: Sequence[TaskRunChange]) -> dict[UUID, TaskWritten]:

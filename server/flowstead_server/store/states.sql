@@ -179,7 +179,15 @@ select
     case when t.state = i.state then t.serialized_state end as same_state,
     'Running' in (i.state, t.state) and exists (
         select from task_tag_limit l join task k on k.id = t.task_id and k.tags ? l.tag where l.tenant_id = t.tenant_id
-    ) as is_limited
+    ) as is_limited,
+    case
+        when i.state = 'Running' and is_finished_state(t.state)
+        then (
+            select jsonb_build_object('type', k.type, 'result', t.serialized_state->'_result')
+            from task k
+            where k.id = t.task_id
+        )
+    end as ended
 from jsonb_to_recordset($1::jsonb) as i (id uuid, tenant_id uuid, state text)
 join task_run t on t.id = i.id and t.tenant_id = i.tenant_id
 join flow_run r on r.id = t.flow_run_id
