@@ -20,7 +20,7 @@ from prefect.client.live import FINISHED_STATES
 from prefect.client.retries import is_outage
 from prefect.client.session import Session
 from prefect.exceptions import AuthorizationError, ClientError, VersionLockMismatchSignal
-from prefect.utilities.log_shipping import write_acceptable
+from prefect.utilities.log_uploads import write_acceptable
 from prefect.utilities.outbox import DirectoryLock, OutboxFile, UnreadableOutboxError, set_aside, waiting_files
 
 __all__ = ["Delivery", "deliver"]

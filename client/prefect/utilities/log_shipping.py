@@ -20,14 +20,14 @@ import time
 import uuid
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from prefect.configuration import config
 from prefect.exceptions import VersionLockMismatchSignal
 from prefect.utilities.log_spill import Batch, Destination, Entry, LogSpill
+from prefect.utilities.log_uploads import LogUploader, Uploads
 
-__all__ = ["LOG_MANAGER", "Destination", "LogManager", "LogUploader", "write_acceptable"]
+__all__ = ["LOG_MANAGER", "Destination", "LogManager", "LogUploader"]
 
 # Sizes are characters of a message plus the fixed cost of the fields around it.
 LOG_OVERHEAD = 300
@@ -38,10 +38,9 @@ MAX_PENDING_SIZE = 64_000_000
 # Beyond these, what waits for an API that is away goes to disk.
 _LOUD_SIZE = 8_000_000
 _LONG_SECONDS = 5.0
+_SPILL_SECONDS = 1.0
 
-_MOST_CLIENTS = 64
-_RUN_IS_GONE = "FOREIGN_KEY_VIOLATION"
-_NEVER = frozenset({_RUN_IS_GONE, "BAD_USER_INPUT"})
+_MOST_REFUSED = 64
 _FINAL_TRIES = 3
 _FINAL_PAUSE = 0.5
 _FIRST_PAUSE = 0.2
@@ -49,32 +48,7 @@ _WARN_SECONDS = 60.0
 _LONGEST_DOUBLING = 16
 
 
-class LogUploader(Protocol):
-    """What the manager needs of a client."""
-
-    def write_run_logs(self, logs: list[dict[str, Any]], batch_id: str) -> None:
-        """Store the lines, once for each `batch_id`; raises if they were not stored."""
-
-
 _AS_CONFIGURED = Destination()
-
-
-def write_acceptable(
-    write: Callable[[list[dict[str, Any]], str], None], lines: list[dict[str, Any]], batch_id: str
-) -> Iterator[tuple[int, Exception]]:
-    """Write lines but for those that the API will never take, and yield how many these are and why; raises all else."""
-    try:
-        write(lines, batch_id)
-    except Exception as error:
-        code = getattr(error, "code", None)
-        if code not in _NEVER:
-            raise
-        if len(lines) == 1 or (code == _RUN_IS_GONE and len({line["flow_run_id"] for line in lines}) == 1):
-            yield len(lines), error
-            return
-        half = len(lines) // 2
-        for part, name in ((lines[:half], "first"), (lines[half:], "second")):
-            yield from write_acceptable(write, part, str(uuid.uuid5(uuid.UUID(batch_id), name)))
 
 
 class LogManager:
@@ -90,7 +64,7 @@ class LogManager:
     def _reset(self) -> None:
         self._condition = threading.Condition()
         self._pending: deque[Entry] = deque()
-        self._clients: dict[Destination, LogUploader] = {}
+        self._uploads = Uploads(self._uploader)
         self._refused: set[Destination] = set()
         self._pending_size = 0
         self._dropped: dict[tuple[Destination, str], tuple[int, Entry]] = {}
@@ -220,7 +194,7 @@ class LogManager:
                 if batch is None:
                     continue
                 self._in_flight = batch
-            error = self._upload(batch)
+            error = self._uploads.send(batch)
             with self._condition:
                 self._in_flight = None
                 if error is None:
@@ -284,6 +258,8 @@ class LogManager:
         self._condition.notify_all()
 
     def _take_refusal(self, destination: Destination) -> None:
+        if len(self._refused) >= _MOST_REFUSED:
+            self._refused.clear()
         self._refused.add(destination)
         self._pending = deque(entry for entry in self._pending if entry.destination != destination)
         self._pending_size = sum(entry.size for entry in self._pending)
@@ -327,7 +303,8 @@ class LogManager:
         if since is None or not self._pending:
             return
         now = time.monotonic()
-        delay = float(config.cloud.get("logging_delay", 0.05))
+        # Each piece is a request later: the longer the outage, the larger the pieces.
+        delay = max(float(config.cloud.get("logging_delay", 0.05)), min(_SPILL_SECONDS, (now - since) / 60))
         if self._pending_size > _LOUD_SIZE or (now - since > _LONG_SECONDS and now - self._spilled_at >= delay):
             self._spill_pending()
             self._spilled_at = now
@@ -352,39 +329,6 @@ class LogManager:
         if left and left[0] is repeated:
             self._repeated = repeated
         return not left
-
-    # -- sending -----------------------------------------------------------------------------------------------------
-
-    def _upload(self, batch: Batch) -> BaseException | None:
-        destination = batch.entries[0].destination
-        try:
-            uploader = self._uploader or self._clients.get(destination) or self._connect(destination)
-            self._write(uploader, [entry.line for entry in batch.entries], batch.id)
-        except BaseException as error:
-            return error
-        return None
-
-    def _write(self, uploader: LogUploader, lines: list[dict[str, Any]], batch_id: str) -> None:
-        """Upload lines; those that the API will never take are dropped, lest all others wait for them."""
-        for number, error in write_acceptable(uploader.write_run_logs, lines, batch_id):
-            with contextlib.suppress(Warning):
-                warnings.warn(f"The API refuses {number} log lines, which are dropped: {error}", stacklevel=2)
-
-    def _connect(self, destination: Destination) -> LogUploader:
-        from prefect.client import Client  # noqa: PLC0415 - only runs under a backend pay for the client
-        from prefect.client.endpoint import CLAIM_TOKEN_HEADER  # noqa: PLC0415 - as above
-        from prefect.client.retries import Patience  # noqa: PLC0415 - as above
-
-        client = Client(destination.api, destination.api_key, destination.tenant_id)
-        # Trying again is done here, where more lines can be taken meanwhile.
-        client.patience = Patience(lambda: 0.0)
-        if destination.claim_token:
-            client.attach_headers({CLAIM_TOKEN_HEADER: destination.claim_token})
-        if len(self._clients) >= _MOST_CLIENTS:
-            self._clients.clear()
-            self._refused.clear()
-        self._clients[destination] = client
-        return client
 
     # -- what there is to say ----------------------------------------------------------------------------------------
 
