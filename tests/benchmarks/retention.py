@@ -8,8 +8,10 @@ each. Retention runs as `prefect server retention` does, in a process of its own
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -25,6 +27,7 @@ LINES = 1_000_000
 LINES_OF_RUN = 100
 RUNS_AT_ONCE = 50
 OLD_RUNS = 10_000
+LIVE_RUNS = 500
 BEFORE_SECONDS = 10.0
 SLICE_SECONDS = 1.0
 WRITE = "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }"
@@ -125,6 +128,11 @@ async def measure(stack: Stack) -> list[Row]:
     return rows
 
 
+def _write(port: int, run_id: str) -> bytes:
+    lines = [{"flow_run_id": run_id, "level": "INFO", "message": f"line {number}"} for number in range(20)]
+    return request_bytes(port, WRITE, {"input": {"logs": lines}})
+
+
 @dataclass(slots=True)
 class _World:
     """The server under load, and the rows that are to go."""
@@ -132,7 +140,7 @@ class _World:
     stack: Stack
     connection: asyncpg.Connection
     create: bytes
-    write: bytes
+    writes: Iterator[bytes]
     template: UUID
     tenant_id: UUID
 
@@ -141,16 +149,15 @@ class _World:
         port = stack.server.port
         flow_id = await register_flow(port, "bench-retention", tasks=5)
         variables = {"input": {"flow_id": flow_id}}
-        run_id = (await send(port, CREATE_FLOW_RUN, variables))["create_flow_run"]["id"]
-        lines = [{"flow_run_id": run_id, "level": "INFO", "message": f"line {number}"} for number in range(20)]
+        runs = [str((await send(port, CREATE_FLOW_RUN, variables))["create_flow_run"]["id"]) for _ in range(LIVE_RUNS)]
         connection = await asyncpg.connect(stack.dsn)
         tenant_id = await connection.fetchval("select tenant_id from flow where id = $1", UUID(flow_id))
         return cls(
             stack,
             connection,
             request_bytes(port, CREATE_FLOW_RUN, variables),
-            request_bytes(port, WRITE, {"input": {"logs": lines}}),
-            UUID(run_id),
+            itertools.cycle([_write(port, run_id) for run_id in runs]),
+            UUID(runs[0]),
             tenant_id,
         )
 
@@ -174,7 +181,7 @@ class _World:
         port = self.stack.server.port
         return await asyncio.gather(
             load(port, lambda: self.create, connections=CONCURRENCY, seconds=seconds),
-            load(port, lambda: self.write, connections=1, seconds=seconds),
+            load(port, lambda: next(self.writes), connections=1, seconds=seconds),
         )
 
     async def forget(self) -> Figures:

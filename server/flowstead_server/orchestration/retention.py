@@ -50,8 +50,8 @@ class Pace:
     """
 
     lines: int = 2_000
-    rows: int = 500
-    rest: float = 1.0
+    rows: int = 300
+    rest: float = 2.0
     least: float = 0.01
 
 
