@@ -89,7 +89,17 @@ def _running_api() -> Iterator[ScriptedApi]:
     app = Starlette(
         routes=[Route("/", scripted.post, methods=["POST"]), WebSocketRoute("/", scripted.websocket)],
     )
-    server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1))
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=0,
+            log_level="critical",
+            timeout_graceful_shutdown=1,
+            # a reader that is slow on purpose is not to be taken for one that is gone
+            ws_ping_interval=None,
+        )
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     assert server.listening.wait(10)
