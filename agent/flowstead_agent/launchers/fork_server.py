@@ -180,11 +180,11 @@ class ForkedOff:
 def fork_off(modules: Sequence[str]) -> ForkedOff | None:
     """Import `modules` and fork a server off this process; None if that is not possible here.
 
-    It is not in a process that has threads, and only where the server can be told from its parent by name: who ends
-    agents with `pkill -f` does not mean their flow runs.  In every child of the server, the call ends by `SystemExit`:
-    whoever calls this has nothing of its own to do on the way out.
+    It is not in a process that has threads or unusual standard streams, and only where the server can be told from its
+    parent by name: who ends agents with `pkill -f` does not mean their flow runs.  In every child of the server, the
+    call ends by `SystemExit`: whoever calls this has nothing of its own to do on the way out.
     """
-    if sys.platform != "linux" or threading.active_count() > 1:
+    if sys.platform != "linux" or threading.active_count() > 1 or not _has_usual_streams():
         return None
     spared = _SparedModules()
     _load(modules, spared)
@@ -212,6 +212,14 @@ def fork_off(modules: Sequence[str]) -> ForkedOff | None:
         os.close(answers_read)
         return None
     return ForkedOff(pid, requests_write, answers_read)
+
+
+def _has_usual_streams() -> bool:
+    """Return whether output goes where a child expects it, which is not so when somebody closed the descriptors."""
+    try:
+        return (sys.stdout.fileno(), sys.stderr.fileno()) == (1, 2)
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def main(modules: list[str]) -> NoReturn:
