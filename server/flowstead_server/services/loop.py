@@ -124,16 +124,24 @@ class Service(ABC, Generic[Counts]):
         try:
             counts: Any = await self.run_once()
             self.figures.add(counts)
-        except ApiUnavailableError as error:
-            # The database is away, which concerns all services alike: no traceback tells more.
+        except Exception as error:
             self.figures.failures += 1
-            logger.warning("A round of %s failed: %s", self.name, error)
-            return False
-        except Exception:
-            self.figures.failures += 1
-            logger.exception("A round of %s failed", self.name)
+            if (away := _database_is_away(error)) is not None:
+                # It concerns all services alike, and no traceback tells more.
+                logger.warning("A round of %s failed: %s", self.name, away)
+            else:
+                logger.exception("A round of %s failed", self.name)
             return False
         self.figures.last_success = time.time()
         if done := {name: number for name, number in counted(counts).items() if number}:
             logger.log(self.level, "%s: %s", self.name, ", ".join(f"{name} {number}" for name, number in done.items()))
         return True
+
+
+def _database_is_away(error: Exception) -> ApiUnavailableError | None:
+    """Return the error that says so, if nothing else went wrong, in several tasks of a round or in one."""
+    if isinstance(error, ApiUnavailableError):
+        return error
+    if isinstance(error, ExceptionGroup) and error.split(ApiUnavailableError)[1] is None:
+        return _database_is_away(error.exceptions[0])
+    return None

@@ -90,9 +90,13 @@ async def test_a_round_that_fails_is_logged_and_tried_again_soon(caplog: pytest.
     assert "A round of worker failed" in caplog.messages
 
 
-async def test_a_database_that_is_away_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+_AWAY = ApiUnavailableError("Unable to connect to postgres.")
+
+
+@pytest.mark.parametrize("error", [_AWAY, ExceptionGroup("of two tasks", [_AWAY, ExceptionGroup("inner", [_AWAY])])])
+async def test_a_database_that_is_away_is_told_in_one_line(caplog: pytest.LogCaptureFixture, error: Exception) -> None:
     worker = Worker(interval=0.01)
-    worker.answers = [ApiUnavailableError("Unable to connect to postgres.")]
+    worker.answers = [error]
     worker.may_end.set()
     worker.start()
     await worker.another_round()
