@@ -54,6 +54,17 @@ RULES = HookRules(
 )
 
 
+async def test_whoever_waits_for_deliveries_can_be_stopped_at_any_point(database: Database) -> None:
+    deliverer = HookDeliverer(database)
+    for steps in range(12):
+        waiting = asyncio.create_task(deliverer._wait(0.0))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        was_under_way = waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled() == was_under_way
+
+
 async def hook_of(seeded: Seed, kind: str = "PREFECT_MESSAGE", states: list[str] | None = None, **members: Any) -> UUID:
     request = CreateCloudHook(kind, states or EVERYTHING, **members)
     return await create_cloud_hook(seeded.database, seeded.caller, request)

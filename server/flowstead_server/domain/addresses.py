@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_WRAPPED_IPV4: Final = ipaddress.ip_network("64:ff9b::/96")
+# Notations of an IPv4 address in the last 32 bits: NAT64, of networks that translate, and two that are out of use.
+_WRAPPED_IPV4: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")))
+# Inside by their purpose, but public for one Python or another: for protocols, translation, sites, segment routing.
+_SPECIAL: Final = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "64:ff9b:1::/48", "fec0::/10", "5f00::/16", "3fff::/20"))
+)
 # Public by their number, but inside by what answers there: Azure's metadata.
 _INSIDE: Final = frozenset({ipaddress.ip_address("168.63.129.16")})
 
@@ -49,11 +54,13 @@ def is_public(address: Address) -> bool:
     """Say whether an address belongs to the internet at large: not private, loopback, link-local or special."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-        if inner is None and address in _WRAPPED_IPV4:
+        if inner is None and any(address in network for network in _WRAPPED_IPV4):
             inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         if inner is not None:
             return is_public(inner)
-    return address.is_global and not address.is_multicast and address not in _INSIDE
+    if address in _INSIDE or any(address in network for network in _SPECIAL):
+        return False
+    return address.is_global and not address.is_multicast
 
 
 def literal_address(host: str) -> str | None:

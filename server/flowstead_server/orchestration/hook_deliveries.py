@@ -11,7 +11,6 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -161,9 +160,8 @@ class HookDeliverer:
         try:
             await asyncio.wait([look, *self._calls], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # Not waited for: that would swallow a cancellation that comes meanwhile, and nobody could end this.
             look.cancel()
-            with suppress(asyncio.CancelledError):
-                await look
 
     def _collect(self, counts: Counter[str]) -> None:
         for task in [task for task in self._calls if task.done()]:

@@ -69,6 +69,11 @@ def test_pauses_grow_up_to_the_longest_and_then_end() -> None:
         "::ffff:169.254.169.254",
         "64:ff9b::7f00:1",
         "2002:7f00:1::",
+        "192.0.0.192",
+        "fec0::1",
+        "64:ff9b:1::a00:1",
+        "::7f00:1",
+        "::ffff:0:7f00:1",
         "nonsense",
     ],
 )
