@@ -95,14 +95,18 @@ def beats(tmp_path):
     """Starts a program that beats; `watchdog_answers` are what its watchdog gets, the last of them again and again."""
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments, mode="process", interval=0.1, watchdog_answers=((200, GOOD),)):
+        def start(*arguments, mode="process", interval=0.1, watchdog_answers=((200, GOOD),), moved_to=""):
             left = list(watchdog_answers)
 
             def answer(request):
                 status, body = 200, GOOD
                 if sender(request) == "watchdog":
                     status, body = left.pop(0) if len(left) > 1 else left[0]
-                return status, {"Content-Type": "application/json"}, body
+                return (
+                    status,
+                    {"Content-Type": "application/json", **({"Location": moved_to} if status == 302 else {})},
+                    body,
+                )
 
             it = Beats(stack.enter_context(http_stub(answer)), tmp_path, arguments, mode, interval)
             stack.callback(it.program.stop, signal.SIGKILL)
@@ -164,6 +168,13 @@ def test_a_watchdog_that_is_refused_ends_and_says_so(beats):
     it.program.wait_for("^refused")
     assert len(it.by("watchdog")) == 1
     assert it.program.wait_end() == 0
+
+
+def test_a_watchdog_takes_the_key_nowhere_else(beats):
+    it = beats("--watched", watchdog_answers=[(302, b"")], moved_to="/elsewhere")
+    it.held()
+    until(lambda: len(it.by("watchdog")) >= 3)
+    assert {request.path for request in it.by("watchdog")} == {it.by("thread")[0].path}
 
 
 def test_the_mode_thread_has_no_watchdog(beats):

@@ -37,6 +37,17 @@ def _state_of(pid: int) -> str:
         return answer.read(1)
 
 
+def _unmoved():  # type: ignore[no-untyped-def] # a type that is not loaded yet
+    """Return what follows no redirect: the key of the API is for nobody else, and no other request goes elsewhere."""
+    import urllib.request  # noqa: PLC0415
+
+    class Unmoved(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_: object) -> None:
+            return None
+
+    return Unmoved()
+
+
 def _beat(order: dict) -> bool:  # type: ignore[type-arg] # what JSON gives
     """Send a beat; returns False if the API refuses it."""
     # Loaded when it is needed, which it hardly ever is.
@@ -45,12 +56,13 @@ def _beat(order: dict) -> bool:  # type: ignore[type-arg] # what JSON gives
 
     try:
         request = urllib.request.Request(order["url"], order["body"].encode(), order["headers"])  # noqa: S310 - the API's
-        context = None
+        handlers = [_unmoved()]
         if order["url"].startswith("https:"):
             import ssl  # noqa: PLC0415
 
             context = ssl.create_default_context(cafile=order["cafile"])
-        with urllib.request.urlopen(request, timeout=order["timeout"], context=context) as answer:  # noqa: S310 - as above
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        with urllib.request.build_opener(*handlers).open(request, timeout=order["timeout"]) as answer:
             errors = json.load(answer).get("errors") or ()
         return not any((one.get("extensions") or {}).get("code") == "VERSION_LOCKING_ERROR" for one in errors)
     except Exception:
