@@ -68,6 +68,11 @@ class Failures:
         """Return the error for a request that HTTP cannot carry."""
         return ClientError(f"The request to {self._endpoint.url} cannot be sent: {reason}")
 
+    def bad_header(self, name: str) -> ClientError:
+        """Return the error for a header that HTTP cannot carry; its value may be a secret, which no log is to show."""
+        hint = " Look at the API key (cloud.api_key)." if name.lower() == "authorization" else ""
+        return self.not_sendable(f"its header {name!r} has a line break or a character that is not ASCII.{hint}")
+
     def no_graphql(self) -> MalformedAnswerError:
         """Return the error for an answer that is none to a GraphQL request."""
         return MalformedAnswerError(

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from os import environ
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,7 +34,7 @@ _MOST_IDLE = 20
 _IDLE_SECONDS = 5.0
 _PROXIES = frozenset({"http_proxy", "all_proxy"})
 _PRINTABLE = re.compile(r"[!-~]+")
-_BAD_IN_HEADERS = re.compile(rb"[\x00\r\n]")
+_BAD_IN_HEADERS = re.compile(r"[\x00\r\n]")
 
 
 def is_plain(url: str) -> bool:
@@ -99,10 +100,10 @@ class PlainExchange:
     def _message(self, body: bytes, headers: Mapping[str, str]) -> bytes:
         lines = [self._head]
         for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}.items():
-            line = b"%b: %b" % (name.encode("ascii"), value.encode("ascii"))
-            if _BAD_IN_HEADERS.search(line):
-                raise self._failures.not_sendable(f"Illegal header value {value.encode()!r}")
-            lines.append(line + b"\r\n")
+            line = f"{name}: {value}"
+            if not line.isascii() or _BAD_IN_HEADERS.search(line):
+                raise self._failures.bad_header(name)
+            lines.append(f"{line}\r\n".encode("ascii"))
         return b"".join([*lines, b"\r\n", body])
 
     def _connected(self) -> socket.socket:
@@ -127,7 +128,9 @@ class PlainExchange:
     def _exchanged(self, connection: socket.socket, message: bytes, size: int) -> tuple[bytes, bool]:
         """Return the body of the answer, and whether the connection may be used again."""
         try:
-            connection.sendall(message)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                # Who refuses a request may say so, and close, before all of it has come: the answer tells more.
+                connection.sendall(message)
             with http.client.HTTPResponse(connection, method="POST") as response:
                 response.begin()
                 content = response.read()

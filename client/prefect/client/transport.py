@@ -118,7 +118,8 @@ class _Exchange:
             size = None if request is None else len(dumps(request.payload))
             return self._failures.of_status(cause, size)
         if isinstance(cause, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)):
-            return self._failures.not_sendable(cause)
+            # without the value of a header, which may be the API key
+            return self._failures.not_sendable(str(cause).partition(" b'")[0])
         if isinstance(cause, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
             reason = "no connection in time" if isinstance(cause, httpx.TimeoutException) else system_reason(cause)
             return self._failures.not_connected(reason)

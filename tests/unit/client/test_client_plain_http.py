@@ -112,14 +112,35 @@ def test_answers_that_are_none(peer, answer, kind, text):
         session.execute(ops.hello())
 
 
-def test_a_header_that_http_cannot_carry(peer):
+@pytest.mark.parametrize("value", ["the-key\r\nX-Other: b", "the-key\n", "the-k\N{LATIN SMALL LETTER E WITH ACUTE}y"])
+def test_a_header_that_http_cannot_carry(peer, value):
     it = peer()
-    with (
-        Session(it.url, headers={"X-Own": "a\r\nX-Other: b"}, retry_for=0) as session,
-        pytest.raises(ClientError, match="cannot be sent"),
+    for arguments, name in (
+        ({"api_key": value}, "'Authorization'.*cloud.api_key"),
+        ({"headers": {"X-Own": value}}, "X-Own"),
     ):
-        session.execute(ops.hello())
+        with (
+            Session(it.url, **arguments, retry_for=0) as session,
+            pytest.raises(ClientError, match=f"cannot be sent: .*{name}") as caught,
+        ):
+            session.execute(ops.hello())
+        assert "the-k" not in str(caught.value)
     assert it.requests == []
+
+
+def test_a_request_that_is_refused_before_all_of_it_has_come(peer):
+    it = peer()
+    refused = b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+    def answer(connection):
+        it.requests.append(connection.recv(1))
+        connection.sendall(refused)
+        # with bytes that nobody has read, the end of the connection is a reset
+
+    it._answer = answer
+    with Session(it.url, retry_for=0) as session, pytest.raises(ClientError, match="larger than the API"):
+        session.execute(ops.write_run_logs(logs=[{"message": "x" * 50_000_000}]))
+    assert it.connections == 1
 
 
 @pytest.mark.parametrize(
