@@ -211,10 +211,13 @@ class ForkServerClient:
     async def _watch_orphans(self) -> None:
         while self._orphans:
             await asyncio.sleep(_ORPHAN_LOOK_SECONDS)
-            for pid in [pid for pid in self._orphans if not _exists(pid)]:
-                ended = self._orphans.pop(pid)
+            for pid, ended in list(self._orphans.items()):
+                is_over, code = _look_at(pid)
+                if not is_over:
+                    continue
+                del self._orphans[pid]
                 if not ended.done():
-                    ended.set_result(None)
+                    ended.set_result(code)
         self._orphan_watch = None
 
 
@@ -227,6 +230,15 @@ async def _end(process: _Server) -> int:
     except TimeoutError:
         process.kill()
         return await process.wait()
+
+
+def _look_at(pid: int) -> tuple[bool, int | None]:
+    """Say whether an orphan has ended, and its exit code if it came to this process: in a container it does."""
+    try:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return not _exists(pid), None
+    return ended == pid, os.waitstatus_to_exitcode(status) if ended == pid else None
 
 
 def _exists(pid: int) -> bool:

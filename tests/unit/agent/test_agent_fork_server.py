@@ -1,6 +1,7 @@
 """The fork server with real processes: what a child looks like, how its end is told, what if one side dies."""
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -172,6 +173,29 @@ async def test_a_server_that_dies_is_replaced_and_its_children_go_on(it):
     await it.forks.signal(child.pid, signal.SIGTERM)
     # nobody could wait for it, so nobody knows how it ended
     assert await child.ended is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to another process than the first one")
+@bench
+async def test_orphans_that_come_to_the_agent_are_buried(it):
+    # As in a container, where the agent is the first process. 36: PR_SET_CHILD_SUBREAPER
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(36, 1, 0, 0, 0) == 0
+    try:
+        child = await it.launch("wait_for_signal")
+        await it.reported()
+        first = it.forks.pid
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(DEADLINE):
+            while it.forks.pid == first:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.005)
+        await it.forks.signal(child.pid, signal.SIGTERM)
+        async with asyncio.timeout(DEADLINE):
+            assert await child.ended == -signal.SIGTERM
+    finally:
+        libc.prctl(36, 0, 0, 0, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(child.pid, 0)
 
 
 @bench
