@@ -187,6 +187,14 @@ async def test_what_does_not_exist(api: Any) -> None:
     chain = await Chain(api).make()
     message, code = await api.refusal("restart_flow_run", flow_run_id=chain.run, tasks=["b", "nope"])
     assert (message, code) == ("The flow has no task 'nope'; its tasks are a, b, c, d.", "BAD_USER_INPUT")
+    many = ["n" * 1000, *(f"x{number:05}" for number in range(5_000))]
+    message, code = await api.refusal("restart_flow_run", flow_run_id=chain.run, tasks=many)
+    assert (message[:80], len(message) < 400, code) == (
+        f"The flow has no task '{'n' * 58}",
+        True,
+        "BAD_USER_INPUT",
+    )
+    assert "and 4981 more; its tasks are a, b, c, d." in message
     missing = str(uuid4())
     message, code = await api.refusal("restart_flow_run", flow_run_id=missing)
     assert (message, code) == (f"Flow run {missing} not found", "NOT_FOUND")

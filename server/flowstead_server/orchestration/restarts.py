@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _LOGGER_NAME: Final = "flowstead.restart"
 _MOST_NAMES: Final = 20
+_MOST_CHARACTERS: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +128,19 @@ def _anything_failed(plan: Plan) -> bool:
 
 def _asked(names: Sequence[str], tasks: Iterable[store.TaskName]) -> set[UUID]:
     known = list(tasks)
-    found = {task.id for task in known if task.slug in names or task.name in names}
-    missing = sorted(set(names) - {task.slug for task in known} - {task.name for task in known})
+    wanted = set(names)
+    missing = sorted(wanted - {task.slug for task in known} - {task.name for task in known})
     if missing:
-        slugs = sorted(task.slug or "" for task in known)
-        more = f", and {len(slugs) - _MOST_NAMES} more" if len(slugs) > _MOST_NAMES else ""
         raise BadInputError(
-            f"The flow has no task {', '.join(map(repr, missing))}; its tasks are "
-            f"{', '.join(slugs[:_MOST_NAMES])}{more}."
+            f"The flow has no task {_listed([repr(name[:_MOST_CHARACTERS]) for name in missing])}; its tasks are "
+            f"{_listed(sorted(task.slug or '' for task in known))}."
         )
-    return found
+    return {task.id for task in known if task.slug in wanted or task.name in wanted}
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"{', '.join(names[:_MOST_NAMES])}{more}"
 
 
 async def _as_before(
