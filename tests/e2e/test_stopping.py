@@ -11,16 +11,24 @@ import time
 import psutil
 import pytest
 from agent_world import free_port
+from scratch import fill_data_directory
 from system_world import System, processes_of, wait_until
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.fixture
-def system():
+def new_system():
     with System() as it:
         yield it
         assert processes_of(it.folder) == []
+
+
+@pytest.fixture
+def system(new_system):
+    """One whose server has run before."""
+    fill_data_directory(new_system.folder / "home" / "pgdata")
+    return new_system
 
 
 def ended(process, number, seconds=10.0):
@@ -46,9 +54,9 @@ def test_a_server_and_an_agent(system, number):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_server_while_it_starts(system, number):
-    server = system.start("prefect", "server", "start", "--port", str(free_port()))
-    wait_until((system.folder / "home" / "pgdata").exists)
+def test_a_server_while_it_starts(new_system, number):
+    server = new_system.start("prefect", "server", "start", "--port", str(free_port()))
+    wait_until((new_system.folder / "home" / "pgdata").exists)
     assert ended(server, number) == 0
 
 
