@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from eventually import eventually
 
 from flowstead_agent.environment import ApiAccess
 from flowstead_agent.errors import LaunchError
@@ -177,12 +178,10 @@ def test_a_new_interpreter_starts_what_a_fork_cannot(tmp_path):
             "env": {"PYTHONHASHSEED": "1", "PREFECT__CLOUD__REQUEST_TIMEOUT": "1", "PYTHONFAULTHANDLER": "1"},
         }
         process = await local.launch(claimed(tmp_path / "report", run_config))
-        assert Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")[1:5] == [
-            "-m",
-            "prefect",
-            "execute",
-            "flow-run",
-        ]
+        # The kernel shows it a moment after the process has become another program.
+        line = Path(f"/proc/{process.pid}/cmdline")
+        await eventually(lambda: bool(line.read_text()))
+        assert line.read_text().split("\0")[1:5] == ["-m", "prefect", "execute", "flow-run"]
         assert os.getsid(process.pid) == process.pid
         await process.terminate(5)
         assert not (await process.ended).ok
