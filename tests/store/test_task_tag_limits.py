@@ -130,3 +130,14 @@ async def test_parallel_starts_never_exceed_a_tag_limit(database: Database, data
     assert most == 3
     assert await database.fetch_value("select count(*) from task_run where state = 'Success'") == 40
     assert await database.fetch_value("select count(*) from task_run_tag") == 0
+
+
+async def test_tags_that_can_have_no_limit_are_no_obstacle(database: Database) -> None:
+    seeded = await tagged(database, tasks=1)
+    long = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
+    await database.execute(
+        "update task set tags = $1::jsonb", orjson.dumps(["db", "db", None, 7, {}, [], "", long]).decode()
+    )
+    _, task_runs = await running(seeded)
+    assert await put(seeded, "Running", *task_runs) == ["SUCCESS"]
+    assert [row[0] for row in await database.fetch("select tag from task_run_tag")] == ["db"]

@@ -40,7 +40,12 @@ select t.id, t.tenant_id, tag
 from flow_run r
 join task_run t on t.flow_run_id = r.id and t.state = 'Running'
 join task k on k.id = t.task_id
-cross join lateral (select distinct value as tag from jsonb_array_elements_text(k.tags)) tags
+cross join lateral (
+    -- older versions took anything for a tag; what could never have a limit is none
+    select distinct value #>> '{}' as tag
+    from jsonb_array_elements(k.tags)
+    where jsonb_typeof(value) = 'string' and octet_length(value #>> '{}') between 1 and 1000
+) tags
 where r.state in ('Running', 'Cancelling');
 
 -- Answers the lane of these labels, made if there is none.

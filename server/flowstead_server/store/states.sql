@@ -272,11 +272,13 @@ written as (
 ),
 tagged as (
     insert into task_run_tag (task_run_id, tenant_id, tag)
-    select distinct w.id, w.tenant_id, tag.value
+    -- whatever could never have a limit is left out
+    select distinct w.id, w.tenant_id, tag.value #>> '{}'
     from written w
     join task k on k.id = w.task_id and k.tags <> '[]'
-    cross join lateral jsonb_array_elements_text(k.tags) tag
+    cross join lateral jsonb_array_elements(k.tags) tag
     where w.state = 'Running'
+        and jsonb_typeof(tag.value) = 'string' and octet_length(tag.value #>> '{}') between 1 and 1000
     on conflict do nothing
 ),
 untagged as (
