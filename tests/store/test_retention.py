@@ -202,6 +202,7 @@ async def test_a_run_that_goes_on_meanwhile_stays(
     """It was found while it had ended long ago, and was started again before its turn came."""
     seeded = await seed(database)
     run_id = await old_run(seeded, "Success", 31, lines=0)
+    await add_lines(database, run_id, 1, 3)
     other = await old_run(seeded, "Success", 32, lines=0)
     find = module.store.expired_runs
 
@@ -214,7 +215,44 @@ async def test_a_run_that_goes_on_meanwhile_stays(
     done = await retention.forget(NOW)
     assert (done.flow_runs, done.postponed) == (1, 1)
     assert await runs_of(database) == {run_id}
+    assert await lines_of(database) == {run_id: 3}
     assert other != run_id
+
+
+async def test_the_log_of_a_run_that_goes_on_meanwhile_stays(
+    database: Database, retention: Retention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeded = await seed(database)
+    run_id, other = await old_run(seeded, "Success", 12), await old_run(seeded, "Success", 12)
+    await add_lines(database, await old_run(seeded, "Success", 1, lines=0), 12, 1)
+    look = module.store.look_at_day
+
+    async def look_and_restart(*arguments: Any) -> Any:
+        found = await look(*arguments)
+        await age(database, run_id, "Scheduled", 0)
+        return found
+
+    monkeypatch.setattr(module.store, "look_at_day", look_and_restart)
+    assert (await retention.forget(NOW)).log_lines == 3
+    assert (await lines_of(database))[run_id] == 3
+    assert other not in await lines_of(database)
+
+
+async def test_a_message_that_somebody_reads_is_left_to_the_next_round(
+    database: Database, retention: Retention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeded = await seed(database)
+    monkeypatch.setattr(module, "_ROW_LOCK_WAIT", timedelta(milliseconds=10))
+    await database.execute(
+        "insert into message (tenant_id, type, text, content, created) values ($1, 'X', 'old', '{}', $2)",
+        seeded.caller.tenant_id,
+        NOW - timedelta(days=31),
+    )
+    async with database.transaction() as transaction:
+        await transaction.execute("update message set read = true")
+        done = await retention.forget(NOW)
+    assert (done.messages, done.postponed) == (0, 1)
+    assert (await retention.forget(NOW)).messages == 1
 
 
 async def test_a_run_that_somebody_changes_is_left_to_the_next_round(database: Database, retention: Retention) -> None:

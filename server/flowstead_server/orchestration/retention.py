@@ -183,7 +183,11 @@ class _Round:
         before = unowned(self._limits.cutoffs).runs_before
         while self._lease.held:
             delete = partial(store.delete_messages, before=before, limit=self._pace.rows)
-            deleted = await self._piece(_ROW_LOCK_WAIT, delete)
+            try:
+                deleted = await self._piece(_ROW_LOCK_WAIT, delete)
+            except ConflictError:
+                self._counts["postponed"] += 1
+                return
             self._counts["messages"] += deleted
             if deleted < self._pace.rows:
                 return

@@ -76,10 +76,20 @@ from verdict;
 select count(*) from log where created >= $1 and created < $2;
 
 -- A ctid names a line within its partition only: the bounds are those of one. $3 runs, $4 how many lines
+-- Not the lines of a run that was started again after it was found.
 -- name: delete_lines
 delete from log l
 where l.created >= $1 and l.created < $2 and l.ctid = any(array(
-    select d.ctid from log d where d.created >= $1 and d.created < $2 and d.flow_run_id = any($3::uuid[]) limit $4
+    select d.ctid
+    from log d
+    where d.created >= $1 and d.created < $2
+        and d.flow_run_id = any(array(
+            select i.id
+            from unnest($3::uuid[]) i (id)
+            left join flow_run r on r.id = i.id
+            where r.id is null or is_finished_state(r.state)
+        ))
+    limit $4
 ));
 
 -- name: delete_unowned_lines
@@ -123,7 +133,11 @@ limit $3;
 -- name: delete_lines_of_runs
 delete from log l
 using (
-    select d.id, d.created from log d where d.flow_run_id = any($1::uuid[]) and d.created >= $2 limit $3
+    select d.id, d.created
+    from log d
+    where d.created >= $2
+        and d.flow_run_id = any(array(select r.id from flow_run r where r.id = any($1::uuid[]) and is_finished_state(r.state)))
+    limit $3
 ) doomed
 where l.id = doomed.id and l.created = doomed.created;
 
