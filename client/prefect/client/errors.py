@@ -14,6 +14,7 @@ __all__ = [
     "AuthorizationApiError",
     "MalformedAnswerError",
     "NotFoundApiError",
+    "RequestTooLargeError",
     "SubscriptionLost",
     "SubscriptionsUnavailable",
     "error_from_answer",
@@ -58,6 +59,12 @@ class ApiUnreachable(ClientError):  # noqa: N818 - it describes a situation, not
 
 class MalformedAnswerError(ClientError):
     """Something answered that is no GraphQL API, or an API of another kind than this client knows."""
+
+
+class RequestTooLargeError(ClientError):
+    """The API, or a proxy before it, takes no request of that size: its parts may pass one by one."""
+
+    code = "REQUEST_TOO_LARGE"
 
 
 class SubscriptionLost(ClientError):  # noqa: N818 - it describes a situation, not a mistake

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from prefect.client.encoding import loads
 from prefect.client.endpoint import Endpoint
-from prefect.client.errors import ApiError, ApiUnreachable, MalformedAnswerError
+from prefect.client.errors import ApiError, ApiUnreachable, MalformedAnswerError, RequestTooLargeError
 from prefect.client.retries import TransientError
 from prefect.exceptions import AuthorizationError, ClientError
 
@@ -96,7 +96,7 @@ class Failures:
         if status in {401, 403}:
             return AuthorizationError(f"The API at {url} refuses the request with HTTP status {status}.")
         if status == _TOO_LARGE and size is not None:
-            return ClientError(f"A request of {size:,} bytes is larger than the API at {url} accepts.")
+            return RequestTooLargeError(f"A request of {size:,} bytes is larger than the API at {url} accepts.")
         where = f" to {answer.location}; use that address" if answer.location else ""
         return MalformedAnswerError(
             f"What answers at {url} ({setting}) is no Prefect API: it answers with HTTP status {status}{where}."

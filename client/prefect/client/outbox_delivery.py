@@ -15,7 +15,7 @@ from typing import Any
 
 from prefect._generated import operations as ops
 from prefect.client.endpoint import CLAIM_TOKEN_HEADER
-from prefect.client.errors import ApiError
+from prefect.client.errors import ApiError, RequestTooLargeError
 from prefect.client.live import FINISHED_STATES
 from prefect.client.retries import is_outage
 from prefect.client.session import Session
@@ -152,7 +152,7 @@ class _Sender:
             if is_outage(error) or error.code in {"API_ERROR", "RATE_LIMITED", None}:
                 raise
             self._refused(error)
-        except (KeyError, TypeError, ValueError) as error:
+        except (RequestTooLargeError, KeyError, TypeError, ValueError) as error:
             self._refused(error)
         return True
 

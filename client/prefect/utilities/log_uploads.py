@@ -16,7 +16,8 @@ __all__ = ["LogUploader", "Uploads", "write_acceptable"]
 
 _MOST_CLIENTS = 64
 _RUN_IS_GONE = "FOREIGN_KEY_VIOLATION"
-_NEVER = frozenset({_RUN_IS_GONE, "BAD_USER_INPUT"})
+# The last of them is the word of a proxy, too: many take a megabyte at most.
+_NEVER = frozenset({_RUN_IS_GONE, "BAD_USER_INPUT", "REQUEST_TOO_LARGE"})
 
 
 class LogUploader(Protocol):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect._generated import operations as ops
 from prefect.client.encoding import dumps
-from prefect.client.errors import MalformedAnswerError, error_from_answer
+from prefect.client.errors import MalformedAnswerError, RequestTooLargeError, error_from_answer
 from prefect.client.facade.states import queued_state
 from prefect.client.retries import is_outage
 from prefect.engine.cloud.outage import keep_task_end
@@ -85,6 +85,7 @@ class StateWriter:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_idle = False
+        self._most_changes = _MOST_CHANGES
         self._gave_up: Exception | None = None
 
     @contextlib.contextmanager
@@ -157,27 +158,14 @@ class StateWriter:
         batch: list[_Change] = []
         try:
             with self._changed:
-                batch += itertools.islice(self._changes, _MOST_CHANGES)
+                batch += itertools.islice(self._changes, self._most_changes)
                 for _ in batch:
                     self._changes.popleft()
             answers = self._ask(batch)
         except BaseException as error:
-            is_final = isinstance(error, (Exception, VersionLockMismatchSignal))
-            if isinstance(error, Exception) and is_outage(error):
-                self._gave_up = error
-            kept = []
-            for change in batch:
-                if self._gave_up is not None and not change.state.is_running() and self._keep(change):
-                    change.answer, change.is_done = change.state, True
-                elif is_final and not change.waits:
-                    change.error, change.is_done = error, True
-                else:
-                    kept.append(change)
-            with self._changed:
-                self._changes.extendleft(reversed(kept))
-            if is_final and len(kept) < len(batch):
-                return
-            raise
+            if not self._take_failure(batch, error):
+                raise
+            return
         for change, answer in zip(batch, answers, strict=True):
             if answer.status == "REFUSED":
                 refusal = {"message": answer.message, "extensions": {"code": answer.code}}
@@ -187,6 +175,29 @@ class StateWriter:
             else:
                 change.answer = queued_state(answer.message) if answer.status == "QUEUED" else change.state
             change.is_done = True
+
+    def _take_failure(self, batch: list[_Change], error: BaseException) -> bool:
+        """Put back what is to be sent again, and answer the rest; returns whether whoever asked need not hear of it."""
+        if isinstance(error, RequestTooLargeError) and len(batch) > 1:
+            # Whoever waits for its change sends again, and less at a time from now on.
+            self._most_changes = len(batch) // 2
+            with self._changed:
+                self._changes.extendleft(reversed(batch))
+            return True
+        is_final = isinstance(error, (Exception, VersionLockMismatchSignal))
+        if isinstance(error, Exception) and is_outage(error):
+            self._gave_up = error
+        kept = []
+        for change in batch:
+            if self._gave_up is not None and not change.state.is_running() and self._keep(change):
+                change.answer, change.is_done = change.state, True
+            elif is_final and not change.waits:
+                change.error, change.is_done = error, True
+            else:
+                kept.append(change)
+        with self._changed:
+            self._changes.extendleft(reversed(kept))
+        return is_final and len(kept) < len(batch)
 
     def _keep(self, change: _Change) -> bool:
         return keep_task_end(self._flow_run_id, change.task_run_id, change.data)
