@@ -70,7 +70,8 @@ async def test_loser_of_a_deadlock_runs_again(database: Database) -> None:
         database.transact(lambda transaction: work(transaction, 1, 2)),
         database.transact(lambda transaction: work(transaction, 2, 1)),
     )
-    assert runs == 3
+    # once more for each time that one of them was chosen to give way, which on a busy machine may be more than once
+    assert runs >= 3
     assert [row["n"] for row in await database.fetch("select n from t order by id")] == [2, 2]
 
 
