@@ -3,9 +3,11 @@
 Each file is sent in its order, under the claim that its process had: if the run belongs to another process by now the
 API refuses it, and the file is removed.  What the API will never take is passed over.  Anything that may pass later
 ends the round with the error, and the next round goes on where this one ended.  A file that is damaged is set aside.
-One process at a time sends what is in a directory, lest what is said about one run gets out of order.
+What is about a run that is not to be seen with the session's API key may be of another tenant: it is left to others for
+30 days.  One process at a time sends what is in a directory, lest what is said about one run gets out of order.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +26,9 @@ from prefect.utilities.log_uploads import write_acceptable
 from prefect.utilities.outbox import DirectoryLock, OutboxFile, UnreadableOutboxError, set_aside, waiting_files
 
 __all__ = ["Delivery", "deliver"]
+
+
+_LEFT_SECONDS = 30 * 86_400
 
 
 @dataclass(slots=True)
@@ -75,7 +80,7 @@ def _deliver_file(path: Path, session: Session, tell: Callable[[str], None]) -> 
     if file is None:
         return not path.exists()
     try:
-        if file.address.api.strip().rstrip("/") != session.endpoint.url:
+        if file.address.api.strip().rstrip("/") != session.endpoint.url or not _may_send(file, session):
             return False
         sender = _Sender(session, file, tell)
         for record, end in file.records():
@@ -104,6 +109,12 @@ def _is_of_the_dead(file: OutboxFile) -> bool:
     """
     is_last = waiting_files(file.path.parent, file.address.flow_run_id) == [file.path]
     return file.is_main and not file.was_left and is_last and file.address.claim_token is not None
+
+
+def _may_send(file: OutboxFile, session: Session) -> bool:
+    if not session.endpoint.api_key or time.time() - file.path.stat().st_mtime > _LEFT_SECONDS:
+        return True
+    return session.execute(ops.flow_run_state(id=file.address.flow_run_id), retry_for=0) is not None
 
 
 def _death(file: OutboxFile) -> dict[str, Any]:

@@ -162,7 +162,8 @@ class OutboxFile:
                     was_left = True
                 else:
                     last = end
-        os.ftruncate(descriptor, end)
+        if end < os.fstat(descriptor).st_size:  # otherwise the file stays as old as it is
+            os.ftruncate(descriptor, end)
         file = cls(path, descriptor, address, pid, is_main=is_main)
         file._sent, file._last, file.was_left = sent, last, was_left
         return file
