@@ -14,7 +14,7 @@ ENV = {
     "PREFECT__SERVER__SERVICES__ZOMBIE_REAPER_INTERVAL": "0.3",
     "PREFECT__SERVER__SERVICES__LAZARUS_INTERVAL": "0.3",
     "PREFECT__CLOUD__HEARTBEAT_INTERVAL": "0.3",
-    # a process of its own would go on beating for a frozen one
+    # the watchdog of the mode "process" has tests of its own
     "PREFECT__CLOUD__HEARTBEAT_MODE": "thread",
 }
 WRITTEN = "No heartbeat detected from the remote task"
