@@ -37,6 +37,7 @@ from flowstead_server.orchestration.states import (
     set_flow_run_states,
     set_task_run_states,
 )
+from flowstead_server.store import flow_groups
 
 LIVE = "state in ('Submitted', 'Running', 'Cancelling')"
 HOLDS = f"{LIVE} and (state <> 'Submitted' or queue_time is null or queue_time > now())"
@@ -287,6 +288,26 @@ async def test_a_run_that_comes_up_while_its_flow_gets_a_limit_goes_to_its_lane(
     assert [run.id for run in await claim(seeded, agent_id)] == runs[:1]
     assert await database.fetch_value("select count(*) from flow_run where label_set_id = $1", plain) == 0
     assert await claim(seeded, agent_id) == []
+
+
+async def test_the_waiting_runs_of_a_flow_that_gets_a_limit_are_moved_in_pieces(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeded = await seed(database)
+    runs = {await seeded.run(labels=labels) for labels in (["db"], ["db"], ["other"], ["db"], ["db"])}
+    other = await (await another_flow(seeded)).run(labels=["db"])
+    group = await database.fetch_value("select flow_group_id from flow where id = $1", seeded.flow_id)
+    monkeypatch.setattr(limits, "_MOVED_AT_ONCE", 2)
+    await group_limit(seeded, 1)
+    rows = await database.fetch(
+        "select r.id, s.labels, s.flow_group_id from flow_run r join label_set s on s.id = r.label_set_id"
+    )
+    assert {row["id"] for row in rows if row["flow_group_id"] == group} == runs
+    assert [row["id"] for row in rows if row["flow_group_id"] is None] == [other]
+    assert sorted(row["labels"] for row in rows) == [["db"]] * 5 + [["other"]]
+    # without a limit nothing is moved
+    await group_limit(seeded, None)
+    assert await flow_groups.move_to_own_lanes(database, seeded.caller.tenant_id, group, 10) == 0
 
 
 class Recorder:

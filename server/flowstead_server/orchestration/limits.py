@@ -6,6 +6,7 @@ goes on, and nothing more starts until it fits. Whatever waits is told when ther
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from flowstead_server.domain.errors import BadInputError
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from flowstead_server.domain.caller import Caller
 
 _MAX_NAME_BYTES: Final = 1000
+_MOVED_AT_ONCE: Final = 5000
+# Nobody waits longer for the answer; claims move what is left.
+_MOVING_SECONDS: Final = 5.0
 
 
 async def update_task_tag_limit(database: Database, caller: Caller, tag: str, limit: int) -> UUID:
@@ -61,8 +65,17 @@ async def set_flow_group_concurrency_limit(
     if limit is not None:
         _check_limit(limit)
     found = await flow_groups.set_concurrency_limit(database, caller.tenant_id, flow_group_id, limit)
+    if found and limit is not None:
+        await _move_to_own_lanes(database, caller, flow_group_id)
     database.hints.slots_freed(caller.tenant_id)
     return found
+
+
+async def _move_to_own_lanes(database: Database, caller: Caller, flow_group_id: UUID) -> None:
+    end = time.monotonic() + _MOVING_SECONDS
+    moved = _MOVED_AT_ONCE
+    while moved == _MOVED_AT_ONCE and time.monotonic() < end:
+        moved = await flow_groups.move_to_own_lanes(database, caller.tenant_id, flow_group_id, _MOVED_AT_ONCE)
 
 
 async def slot_expected(

@@ -53,5 +53,10 @@ async def delete_auto_scheduled_runs(executor: Executor, tenant_id: UUID, flow_g
 
 
 async def set_concurrency_limit(executor: Executor, tenant_id: UUID, flow_group_id: UUID, limit: int | None) -> bool:
-    """Replace the concurrency limit (null: none) and sort the waiting runs; false if there is no such group."""
-    return bool(await executor.fetch_value(_SQL["set_concurrency_limit"], tenant_id, flow_group_id, limit))
+    """Replace the concurrency limit (null: none); false if there is no such group."""
+    return await executor.execute(_SQL["set_concurrency_limit"], tenant_id, flow_group_id, limit) > 0
+
+
+async def move_to_own_lanes(executor: Executor, tenant_id: UUID, flow_group_id: UUID, most: int) -> int:
+    """Move up to `most` waiting runs of a group with a limit to lanes of their own; returns how many were moved."""
+    return await executor.execute(_SQL["move_to_own_lanes"], tenant_id, flow_group_id, most)

@@ -35,19 +35,26 @@ delete from flow_run r
 using flow f
 where f.tenant_id = $1 and f.flow_group_id = $2 and r.flow_id = f.id and r.state = 'Scheduled' and r.auto_scheduled;
 
--- Runs of a group that get a limit of their own go to lanes of their own; those that come up meanwhile, a claim sends.
 -- name: set_concurrency_limit
-with changed as (
-    update flow_group set concurrency_limit = $3 where tenant_id = $1 and id = $2 returning id
-),
-moved as (
-    update flow_run r
-    set label_set_id = (
-        select queue_lane(r.tenant_id, s.labels, f.flow_group_id, r.priority) from label_set s where s.id = r.label_set_id
-    )
-    from flow f
-    join changed on changed.id = f.flow_group_id
-    where r.flow_id = f.id and r.queue_time is not null and $3::integer is not null
-        and (select s.flow_group_id from label_set s where s.id = r.label_set_id) is null
+update flow_group set concurrency_limit = $3 where tenant_id = $1 and id = $2;
+
+-- Runs of a group that got a limit of its own go to lanes of their own, up to $3 at a time: each statement is short and
+-- waits for nobody. What it leaves, and what comes up meanwhile, the claim that meets it sends there.
+-- name: move_to_own_lanes
+with waiting as materialized (
+    select r.id, f.flow_group_id
+    from flow_group g
+    join flow f on f.flow_group_id = g.id
+    join flow_run r on r.flow_id = f.id
+    join label_set s on s.id = r.label_set_id
+    where g.tenant_id = $1 and g.id = $2 and g.concurrency_limit is not null
+        and r.queue_time is not null and s.flow_group_id is null
+    limit $3
+    for no key update of r skip locked
 )
-select true from changed;
+update flow_run r
+set label_set_id = (
+    select queue_lane(r.tenant_id, s.labels, w.flow_group_id, r.priority) from label_set s where s.id = r.label_set_id
+)
+from waiting w
+where r.id = w.id;
