@@ -18,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from distribution import FilesInOrder, rank  # noqa: E402 - it is in that folder
 from hypothesis import HealthCheck, settings  # noqa: E402 - after the folder, as above
-from scratch import use_memory  # noqa: E402 - as above
+from scratch import use_memory, use_own_home  # noqa: E402 - as above
 
 use_memory()
+use_own_home()
 
 # That a machine is busy is no defect of what is tested.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -4,6 +4,7 @@ Temporary files are in memory if there is room: disks are slow at many files, an
 """
 
 import asyncio
+import atexit
 import fcntl
 import hashlib
 import os
@@ -25,6 +26,13 @@ def use_memory():
     if "TMPDIR" not in os.environ and _is_fit():
         os.environ["TMPDIR"] = str(_MEMORY)
         tempfile.tempdir = None
+
+
+def use_own_home():
+    """Keep what tests store for good, as results or what could not be sent, out of the developer's own directory."""
+    home = tempfile.mkdtemp(prefix="prefect-home-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ["PREFECT__HOME_DIR"] = home
 
 
 def _is_fit():
