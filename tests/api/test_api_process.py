@@ -74,8 +74,10 @@ Refusal = Callable[..., str]
 
 
 @pytest.fixture
-def refusal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Refusal:
+def refusal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Refusal]:
     """Runs a server that cannot start, in this process, which has everything loaded; returns its one sentence."""
+    # uvloop leaves its handlers when it is closed, and then Ctrl-C would mean nothing to the tests that follow
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     # how the log of this process is shown is pytest's business
     monkeypatch.setattr("flowstead_server.__main__.configure_logging", lambda _level: None)
 
@@ -91,7 +93,9 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         assert line.startswith("flowstead_server: ")
         return line
 
-    return run
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def test_a_server_that_cannot_start_ends_with_one_sentence_and_exit_code_1() -> None:

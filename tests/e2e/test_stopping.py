@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -94,6 +95,14 @@ class Terminal:
         )
         os.close(slave)
 
+    def wait_for(self, text):
+        """Return when the command has shown a text."""
+        shown = ""
+        while text not in shown:
+            ready, _, _ = select.select([self.master], [], [], 30)
+            assert ready, shown
+            shown += os.read(self.master, 65536).decode(errors="replace")
+
     def end(self):
         """Kill what is left."""
         if self.process.poll() is None:
@@ -109,7 +118,7 @@ _IN_TERMINAL = (
 def test_ctrl_c_in_a_terminal(system):
     terminal = Terminal(system, "server", "start", "--port", str(system.port))
     try:
-        wait_until(system.answers)
+        terminal.wait_for("Press Ctrl-C to stop.")
         os.write(terminal.master, b"\x03")
         assert terminal.process.wait(20) == 0
         assert "Traceback" not in os.read(terminal.master, 65536).decode()
@@ -121,7 +130,7 @@ def test_ctrl_c_in_a_terminal(system):
 def test_a_closed_terminal_leaves_nothing(system):
     terminal = Terminal(system, "server", "start", "--port", str(system.port))
     try:
-        wait_until(system.answers)
+        terminal.wait_for("Press Ctrl-C to stop.")
         os.close(terminal.master)
         terminal.process.wait(20)
         wait_until(lambda: not processes_of(system.folder), 20, lambda: processes_of(system.folder))

@@ -135,6 +135,7 @@ def runs(world, tmp_path_factory):
     # the log of this one is on disk, and it waits with the end of its task
     told.has_on_disk("Finished task run")
     told.ends(signal.SIGTERM)
+    first.wait_for(f"{told.id} is reported when the API is back")
     impatient.ends()
     restarted.ends()
     killed.has_on_disk("still there")

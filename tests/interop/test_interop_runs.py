@@ -87,6 +87,8 @@ def test_a_failed_run_goes_on(interop, scripts, registered, executing):
         scripts[registered]["going-on"], labels=[executing], parameters={"path": str(path)}
     )
     assert interop.wait_for_state(flow_run_id)["state"] == "Failed"
+    # the engine of 1.4.1 sends its log after its last state
+    interop.wait_for_message(flow_run_id, "Flow run FAILED: some reference tasks failed.")
     before = interop.messages(flow_run_id)
     path.touch()
     answer = interop.graphql(

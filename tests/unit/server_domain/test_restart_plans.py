@@ -267,7 +267,9 @@ class Slow:
         for dependency in self.graph.edges:
             listed = dependency.mapped and not self.one_to_one(dependency)
             for up, down in self.pairs(dependency):
-                if up.id in self.anew or (listed and up.id in self.value):
+                # what has no children yet may become a list
+                is_list = listed or (dependency.mapped and up.map_index == -1)
+                if up.id in self.anew or (is_list and up.id in self.value):
                     self.anew.add(down.id)
                     if listed or not dependency.mapped or up.map_index == -1:
                         self.anew |= {node.id for node in self.of(dependency.downstream)}
