@@ -23,7 +23,7 @@ with sets as (
     on conflict (tenant_id, labels, priority, flow_group_id) do update set labels = excluded.labels
     returning id, labels
 ),
-numbered as (select id, labels, row_number() over (order by labels) - 1 as n from sets)
+numbered as (select id, labels, row_number() over (order by labels) - 1 as place from sets)
 insert into flow_run (
     tenant_id, flow_id, name, labels, version, state, state_timestamp, state_start_time, serialized_state,
     label_set_id, queue_time
@@ -32,7 +32,7 @@ select
     f.tenant_id, f.id, 'waiting', to_jsonb(numbered.labels), 1, 'Scheduled', now(), now() - n * interval '1 ms',
     '{"type": "Scheduled"}', numbered.id, now() - n * interval '1 ms'
 from generate_series(1, $3) n
-join numbered on numbered.n = n % $2
+join numbered on numbered.place = n % $2
 join flow f on f.id = $1
 """
 
